@@ -1,0 +1,205 @@
+/* The shim's C interface: what a Wasm host links to give its guests a network through wasi-netd.
+ *
+ *   tenant  - a connection to one tenant's socket of the daemon; many guests share it. Thread-safe.
+ *   guest   - one guest instance: its session in the daemon and its whole fd table (preview1's stdio included). One
+ *             thread calls it at a time; only wasi_netd_guest_interrupt may come from another thread.
+ *
+ * Every function that can fail returns a WASI errno (wasi_netd/errno.def; 0 = success) and writes its out-parameters
+ * only on success. Strings are (pointer, length) UTF-8 without a terminator. No function keeps a pointer it was given.
+ * A call blocks as long as POSIX's would, unless the fd has WASI_NETD_FDFLAG_NONBLOCK; a blocking call ends with
+ * `connaborted` when the daemon goes away and with `intr` when the guest is interrupted. Nothing throws, nothing
+ * writes to stderr.
+ *
+ * Sources: the wasi-networking witx sketch for open ... stream_accept; wasi_snapshot_preview1 for the fd_*, sock_* and
+ * poll meanings, numbers and layouts. */
+#ifndef WASI_NETD_CLIENT_H
+#define WASI_NETD_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WASI_NETD_API __attribute__((visibility("default")))
+#else
+#define WASI_NETD_API
+#endif
+
+typedef uint16_t wasi_netd_errno;
+enum {
+#define WASI_NETD_ERRNO(name, number) WASI_NETD_ERRNO_##name = number,
+#include "wasi_netd/errno.def"
+#undef WASI_NETD_ERRNO
+};
+
+enum {
+#define WASI_NETD_RIGHT(name, bit, word) WASI_NETD_RIGHT_BIT_##name = bit,
+#include "wasi_netd/rights.def"
+#undef WASI_NETD_RIGHT
+};
+
+enum { WASI_NETD_SOCKET_DGRAM = 5, WASI_NETD_SOCKET_STREAM = 6 };
+enum { WASI_NETD_FDFLAG_NONBLOCK = 4 };
+enum { WASI_NETD_SHUT_RD = 1, WASI_NETD_SHUT_WR = 2 };                  /* preview1 sdflags */
+enum { WASI_NETD_RECV_PEEK = 1, WASI_NETD_RECV_WAITALL = 2 };           /* preview1 riflags */
+
+typedef struct wasi_netd_tenant wasi_netd_tenant;
+typedef struct wasi_netd_guest wasi_netd_guest;
+
+/* The name of an errno ("connrefused"), never NULL. Static storage. */
+WASI_NETD_API const char* wasi_netd_errno_name(wasi_netd_errno error);
+WASI_NETD_API const char* wasi_netd_version(void);
+
+/* ---- tenant ---- */
+
+/* Prepares a connection to `socket_path`. The daemon need not be there yet: guests find out. `inval`: the path is
+ * empty or longer than a Unix socket's address. The tenant is reference counted by its guests: releasing it first is
+ * allowed. */
+WASI_NETD_API wasi_netd_errno wasi_netd_tenant_open(const char* socket_path, wasi_netd_tenant** out);
+WASI_NETD_API void wasi_netd_tenant_release(wasi_netd_tenant* tenant);
+
+/* ---- guest ---- */
+
+typedef struct wasi_netd_guest_options {
+  size_t size;            /* sizeof(wasi_netd_guest_options): lets the struct grow */
+  const char* name;       /* for the policy's `guests:` and the audit log; NULL = unnamed */
+  uint64_t rights;        /* ceiling for every protocol fd, enforced by the daemon; 0 = what the policy gives */
+  int stdio[3];           /* host descriptors for fds 0, 1, 2; duplicated; -1 = that fd is closed */
+} wasi_netd_guest_options;
+
+/* Opens the session and fills the fd table: stdio at 0..2, then one protocol fd per protocol object of the policy,
+ * sorted by name, from 3. Blocks until the daemon answered. `connrefused`: no daemon at the socket. `acces`: this
+ * process or this guest name is not admitted. `nfile`: session quota. `options` may be NULL: unnamed, host's stdio. */
+WASI_NETD_API wasi_netd_errno wasi_netd_guest_open(wasi_netd_tenant* tenant, const wasi_netd_guest_options* options,
+                                                   wasi_netd_guest** out);
+/* The guest's orderly end: closes every fd, waits until every byte it wrote was delivered (at most the daemon's
+ * linger), ends the session and frees the guest. */
+WASI_NETD_API void wasi_netd_guest_close(wasi_netd_guest* guest);
+/* Ends the session abruptly: connections are reset. Frees the guest. */
+WASI_NETD_API void wasi_netd_guest_abort(wasi_netd_guest* guest);
+/* From any thread: the guest's blocking call returns `intr`, and so does every later one. For killing a guest. The
+ * guest must not be freed at the same time. */
+WASI_NETD_API void wasi_netd_guest_interrupt(wasi_netd_guest* guest);
+
+/* ---- module `networking` ---- */
+
+WASI_NETD_API wasi_netd_errno wasi_netd_open(wasi_netd_guest*, int32_t protocol_fd, const char* address,
+                                             size_t address_len, uint32_t type, uint64_t rights_base,
+                                             uint64_t rights_inheriting, uint32_t fdflags, int32_t* out_control_fd);
+WASI_NETD_API wasi_netd_errno wasi_netd_listen(wasi_netd_guest*, int32_t control_fd, uint32_t backlog);
+WASI_NETD_API wasi_netd_errno wasi_netd_accept(wasi_netd_guest*, int32_t control_fd, int32_t* out_connection_fd);
+WASI_NETD_API wasi_netd_errno wasi_netd_connect(wasi_netd_guest*, int32_t control_fd, const char* address,
+                                                size_t address_len, int32_t* out_connection_fd);
+WASI_NETD_API wasi_netd_errno wasi_netd_stream_create(wasi_netd_guest*, int32_t connection_fd, uint64_t rights_base,
+                                                      uint64_t rights_inheriting, uint32_t fdflags,
+                                                      int32_t* out_stream_fd);
+WASI_NETD_API wasi_netd_errno wasi_netd_stream_accept(wasi_netd_guest*, int32_t connection_fd, int32_t* out_stream_fd);
+
+/* ---- module `networking_ext` ---- */
+
+WASI_NETD_API wasi_netd_errno wasi_netd_protocol_get(wasi_netd_guest*, const char* name, size_t name_len,
+                                                     int32_t* out_protocol_fd);
+/* The string functions below copy at most `capacity` bytes to `buffer` and write the whole length to `out_len`;
+ * a longer text is `overflow`, with nothing copied and *out_len set (the one out-parameter written on failure). */
+/* "name:fd,name:fd,...", sorted by name. */
+WASI_NETD_API wasi_netd_errno wasi_netd_protocol_list(wasi_netd_guest*, char* buffer, size_t capacity,
+                                                      size_t* out_len);
+WASI_NETD_API wasi_netd_errno wasi_netd_local_address(wasi_netd_guest*, int32_t fd, char* buffer, size_t capacity,
+                                                      size_t* out_len);
+WASI_NETD_API wasi_netd_errno wasi_netd_peer_address(wasi_netd_guest*, int32_t fd, char* buffer, size_t capacity,
+                                                     size_t* out_len);
+/* "key=value" lines: transport, and for TLS and QUIC alpn, tls_version, tls_cipher, peer_name. */
+WASI_NETD_API wasi_netd_errno wasi_netd_connection_info(wasi_netd_guest*, int32_t fd, char* buffer, size_t capacity,
+                                                        size_t* out_len);
+/* Addresses without port, one per line. */
+WASI_NETD_API wasi_netd_errno wasi_netd_resolve(wasi_netd_guest*, int32_t protocol_fd, const char* name,
+                                                size_t name_len, char* buffer, size_t capacity, size_t* out_len);
+WASI_NETD_API wasi_netd_errno wasi_netd_restrict(wasi_netd_guest*, int32_t fd, uint64_t rights_base,
+                                                 uint64_t rights_inheriting, int32_t* out_fd);
+enum {
+  WASI_NETD_OPTION_NODELAY = 1,
+  WASI_NETD_OPTION_KEEPALIVE = 2,
+  WASI_NETD_OPTION_RECEIVE_BUFFER = 3,
+  WASI_NETD_OPTION_SEND_BUFFER = 4
+};
+WASI_NETD_API wasi_netd_errno wasi_netd_set_option(wasi_netd_guest*, int32_t fd, uint32_t option, uint32_t value);
+WASI_NETD_API wasi_netd_errno wasi_netd_get_option(wasi_netd_guest*, int32_t fd, uint32_t option, uint32_t* out_value);
+
+/* ---- preview1's calls on the same fds ---- */
+
+typedef struct wasi_netd_iovec {
+  void* data;
+  size_t size;
+} wasi_netd_iovec;
+typedef struct wasi_netd_ciovec {
+  const void* data;
+  size_t size;
+} wasi_netd_ciovec;
+
+/* 0 bytes = end of stream. */
+WASI_NETD_API wasi_netd_errno wasi_netd_read(wasi_netd_guest*, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
+                                             size_t* out_read);
+/* As POSIX: a blocking fd writes everything, a non-blocking one what fits, `again` when nothing does. */
+WASI_NETD_API wasi_netd_errno wasi_netd_write(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
+                                              size_t* out_written);
+/* read with WASI_NETD_RECV_*; only on a stream: `notsock` elsewhere. */
+WASI_NETD_API wasi_netd_errno wasi_netd_recv(wasi_netd_guest*, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
+                                             uint32_t flags, size_t* out_read, uint32_t* out_flags);
+WASI_NETD_API wasi_netd_errno wasi_netd_send(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
+                                             size_t* out_written);
+WASI_NETD_API wasi_netd_errno wasi_netd_shutdown(wasi_netd_guest*, int32_t fd, uint32_t how);
+/* Always succeeds on an open fd, whatever became of the object. Bytes written before are still delivered. */
+WASI_NETD_API wasi_netd_errno wasi_netd_close(wasi_netd_guest*, int32_t fd);
+WASI_NETD_API wasi_netd_errno wasi_netd_renumber(wasi_netd_guest*, int32_t from, int32_t to);
+
+enum {                       /* what an fd is; wasi_netd_fdstat.kind */
+  WASI_NETD_KIND_STDIO = 0,
+  WASI_NETD_KIND_PROTOCOL = 1,
+  WASI_NETD_KIND_CONTROL = 2,
+  WASI_NETD_KIND_CONNECTION = 3,
+  WASI_NETD_KIND_STREAM = 4
+};
+typedef struct wasi_netd_fdstat {
+  uint8_t filetype;          /* preview1 filetype: stdio as fstat says; socket_stream for the rest */
+  uint8_t kind;
+  uint16_t flags;            /* preview1 fdflags */
+  uint64_t rights_base;
+  uint64_t rights_inheriting;
+} wasi_netd_fdstat;
+WASI_NETD_API wasi_netd_errno wasi_netd_fdstat_get(wasi_netd_guest*, int32_t fd, wasi_netd_fdstat* out);
+WASI_NETD_API wasi_netd_errno wasi_netd_fdstat_set_flags(wasi_netd_guest*, int32_t fd, uint16_t flags);
+/* Narrows; for a network fd in the daemon too. `notcapable` on an attempt to widen. */
+WASI_NETD_API wasi_netd_errno wasi_netd_fdstat_set_rights(wasi_netd_guest*, int32_t fd, uint64_t rights_base,
+                                                          uint64_t rights_inheriting);
+
+enum { WASI_NETD_EVENT_CLOCK = 0, WASI_NETD_EVENT_READ = 1, WASI_NETD_EVENT_WRITE = 2 };   /* preview1 eventtype */
+enum { WASI_NETD_CLOCK_REALTIME = 0, WASI_NETD_CLOCK_MONOTONIC = 1 };                      /* preview1 clockid */
+enum { WASI_NETD_CLOCK_ABSTIME = 1 };                                                      /* preview1 subclockflags */
+enum { WASI_NETD_EVENT_HANGUP = 1 };                                                       /* preview1 eventrwflags */
+typedef struct wasi_netd_subscription {
+  uint64_t userdata;
+  uint8_t type;              /* WASI_NETD_EVENT_* */
+  int32_t fd;                /* read, write */
+  uint32_t clock_id;         /* clock */
+  uint64_t timeout_ns;       /* clock: relative, or absolute with WASI_NETD_CLOCK_ABSTIME */
+  uint16_t clock_flags;
+} wasi_netd_subscription;
+typedef struct wasi_netd_event {
+  uint64_t userdata;
+  wasi_netd_errno error;
+  uint8_t type;
+  uint64_t nbytes;           /* read: bytes that a read returns at once; write: room */
+  uint16_t flags;            /* WASI_NETD_EVENT_HANGUP */
+} wasi_netd_event;
+/* Waits until at least one subscription holds and writes one event for each that does; `events` has room for
+ * `count`. A subscription on a bad fd yields an event with its error, as preview1 says. `inval`: count is 0. */
+WASI_NETD_API wasi_netd_errno wasi_netd_poll(wasi_netd_guest*, const wasi_netd_subscription* subscriptions,
+                                             size_t count, wasi_netd_event* events, size_t* out_events);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
