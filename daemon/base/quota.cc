@@ -1,0 +1,37 @@
+#include "daemon/base/quota.h"
+
+namespace wasi_netd {
+
+void Charge::release() {
+  if (!quota_) return;
+  std::exchange(quota_, nullptr)->give_back(std::exchange(amount_, 0));
+}
+
+std::optional<Charge> Quota::charge(uint64_t amount) {
+  for (Quota* quota = this; quota; quota = quota->parent_) {
+    if (quota->used_ > quota->limit_ || amount > quota->limit_ - quota->used_) return std::nullopt;
+  }
+  for (Quota* quota = this; quota; quota = quota->parent_) quota->used_ += amount;
+  return Charge(this, amount);
+}
+
+void Quota::when_released(std::function<void()> retry) {
+  // The waiter stands at the top: whatever is given back below also passes there.
+  Quota* top = this;
+  while (top->parent_) top = top->parent_;
+  top->waiting_.push_back(std::move(retry));
+}
+
+void Quota::give_back(uint64_t amount) {
+  Quota* top = nullptr;
+  for (Quota* quota = this; quota; quota = quota->parent_) {
+    WASI_NETD_CHECK(quota->used_ >= amount, quota->name_ + " gives back more than was charged");
+    quota->used_ -= amount;
+    top = quota;
+  }
+  // A waiter may charge again or wait again: take the list first, so that each runs once for this release.
+  auto waiting = std::exchange(top->waiting_, {});
+  for (auto& retry : waiting) retry();
+}
+
+}  // namespace wasi_netd
