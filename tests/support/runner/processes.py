@@ -1,0 +1,106 @@
+"""Commands with a log, a time limit and live progress, of which nothing stays behind."""
+
+import ctypes
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Expired(Exception):
+    """The time for a command was over; it was ended."""
+
+
+def adopt_orphans():
+    """From now on a process whose parent dies becomes ours, so that leftovers() finds it."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def run(command, log, deadline=None, on_line=None, cwd=None, env=None):
+    """Runs a command to its end, its output in the file `log`; returns the exit code.
+
+    `on_line` sees each line as it comes. At `deadline` (time.monotonic) the command is ended: Expired.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", encoding="utf-8", errors="replace") as out:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                   cwd=cwd, env=env, text=True, errors="replace", start_new_session=True)
+        expired = threading.Event()
+
+        def expire():
+            expired.set()
+            _end_group(process)
+
+        timer = threading.Timer(max(0.0, deadline - time.monotonic()), expire) if deadline else None
+        try:
+            if timer:
+                timer.start()
+            for line in process.stdout:
+                out.write(line)
+                if on_line:
+                    on_line(line.rstrip("\n"))
+            code = process.wait()
+        except BaseException:
+            _end_group(process)
+            process.wait()
+            raise
+        finally:
+            if timer:
+                timer.cancel()
+    if expired.is_set():
+        raise Expired
+    return code
+
+
+def _end_group(process):
+    """Asks the command's process group to end, and makes it so after ten seconds."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _children():
+    """Process id -> command line of every child of this process that still runs; collects those that ended."""
+    found = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) != os.getpid():
+                continue
+            pid = int(stat.parent.name)
+            if fields[0] == "Z":
+                os.waitpid(pid, os.WNOHANG)
+            else:
+                words = (stat.parent / "cmdline").read_bytes().split(b"\0")
+                found[pid] = b" ".join(words).decode(errors="replace").strip()
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile
+    return found
+
+
+def leftovers():
+    """Ends every process that commands left behind; returns their command lines."""
+    # What is ending anyhow, such as a server whose test just closed its pipe, gets a moment.
+    patience = time.monotonic() + 3
+    while _children() and time.monotonic() < patience:
+        time.sleep(0.1)
+    named = []
+    while children := _children():
+        for pid, command in children.items():
+            named.append(command)
+            try:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except OSError:
+                pass
+    return named
