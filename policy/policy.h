@@ -17,61 +17,61 @@
 
 namespace wasi_netd::policy {
 
-// Where a rule stands: "acme.yaml:12". `file` is as given to the loader. `text` is the rule as written, or the key of the
-// section whose default answered.
+// Where a rule stands: "acme.yaml:12". `file` is as given to the loader. `text` is the rule as written, or the key of
+// the section whose default answered.
 struct RuleRef {
   std::string file;
   int line = 0;
   int column = 0;
   std::string text;
 };
-std::string to_string(const RuleRef&);   // "file:line"
+std::string to_string(const RuleRef&);  // "file:line"
 
 enum class Operation : uint8_t { kOpen, kListen, kConnect, kAccept, kResolve };
-std::string_view to_string(Operation);                       // "open", "listen", ...
+std::string_view to_string(Operation);  // "open", "listen", ...
 std::optional<Operation> parse_operation(std::string_view);
 
 // One question. What the answer depends on is all here, so that a live object can keep its request and be judged again.
 struct Request {
-  std::string guest;                    // the session's guest name; may be empty
+  std::string guest;  // the session's guest name; may be empty
   std::string protocol;
   Operation operation = Operation::kConnect;
   Endpoint endpoint;                    // what is asked for; the peer for kAccept; port 0 for kResolve
   std::optional<std::string> via_name;  // endpoint is an address this name resolved to (connect, resolve)
 };
 
-enum class Verdict : uint8_t { kAllow, kDeny, kWouldDeny };   // kWouldDeny: `mode: audit` lets it pass
-std::string_view to_string(Verdict);                          // "allow", "deny", "would_deny"
+enum class Verdict : uint8_t { kAllow, kDeny, kWouldDeny };  // kWouldDeny: `mode: audit` lets it pass
+std::string_view to_string(Verdict);                         // "allow", "deny", "would_deny"
 
 struct Decision {
   Verdict verdict = Verdict::kDeny;
-  RuleRef rule;          // never empty: where nothing matched, the section or protocol that was silent
-  std::string reason;    // one line for people: "denied by rule", "no rule matches", "address class loopback ..."
+  RuleRef rule;        // never empty: where nothing matched, the section or protocol that was silent
+  std::string reason;  // one line for people: "denied by rule", "no rule matches", "address class loopback ..."
   bool permitted() const { return verdict != Verdict::kDeny; }
 };
 
-struct Limits {   // nullopt: no limit of that kind
+struct Limits {  // nullopt: no limit of that kind
   std::optional<uint64_t> sessions, handles, connections, buffers /* bytes */, host_connections;
 };
 
-struct Peer {   // an entry of `peers:`; all keys present must match the kernel's credentials
+struct Peer {  // an entry of `peers:`; all keys present must match the kernel's credentials
   std::optional<uint32_t> uid, gid;
 };
 
 struct Protocol {
   std::string name;
   Transport transport = Transport::kTcp;
-  std::vector<Family> families;   // tcp; both when the file is silent
-  RightSet rights = 0;            // base of the protocol handle; inheriting is the same set plus what streams need
+  std::vector<Family> families;  // tcp; both when the file is silent
+  RightSet rights = 0;           // base of the protocol handle; inheriting is the same set plus what streams need
   struct Resolver {
-    std::vector<IpEndpoint> servers;    // empty: the system's
+    std::vector<IpEndpoint> servers;  // empty: the system's
     std::chrono::milliseconds timeout{5000};
     std::map<std::string, std::vector<IpAddress>> hosts;
   } resolver;
   RuleRef where;
 };
 
-class Rules;   // the compiled rule sets
+class Rules;  // the compiled rule sets
 
 class TenantPolicy {
  public:
@@ -79,8 +79,8 @@ class TenantPolicy {
   const std::string& tenant() const;
   const std::string& file() const;
   bool peer_allowed(uint32_t uid, uint32_t gid) const;
-  const Limits& limits() const;              // per tenant
-  const Limits& session_limits() const;      // `per_session:`
+  const Limits& limits() const;          // per tenant
+  const Limits& session_limits() const;  // `per_session:`
   // The protocols a guest of this name gets, sorted by name, and its own limits (`guests:`; already no wider than the
   // session's). nullopt: the name is not admitted.
   struct GuestView {
@@ -113,19 +113,19 @@ struct Accounts {
 
 struct LoadError {
   std::string file;
-  int line = 0;      // 1-based; 0: the file as a whole
+  int line = 0;  // 1-based; 0: the file as a whole
   int column = 0;
-  std::string message;   // what is wrong and what was expected
+  std::string message;  // what is wrong and what was expected
 };
-std::string to_string(const LoadError&);   // "file:line:column: message"
+std::string to_string(const LoadError&);  // "file:line:column: message"
 
 struct LoadResult {
-  std::shared_ptr<const TenantPolicy> policy;   // null when there are errors
+  std::shared_ptr<const TenantPolicy> policy;  // null when there are errors
   std::vector<LoadError> errors;
   std::vector<LoadError> warnings;
 };
 
-// Never throws; reads at most 1 MiB of text. `file` is the name used in positions.
+// Never throws; reads at most 8 MiB of text. `file` is the name used in positions.
 LoadResult load_text(std::string_view text, const std::string& file, const Reserved&, const Accounts&);
 LoadResult load_file(const std::string& path, const Reserved&, const Accounts&);
 

@@ -1,0 +1,64 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include "daemon/ctl/commands.h"
+#include "policy/accounts.h"
+#include "policy/json_schema.h"
+#include "policy/policy.h"
+
+namespace wasi_netd::ctl {
+namespace {
+
+std::optional<uint32_t> any_account(const std::string&) { return 0; }
+
+void complain(const std::string& message) { std::fprintf(stderr, "%s\n", message.c_str()); }
+
+// The files that `path` stands for; false, with a message, when there are none.
+bool expand(const std::string& path, std::vector<std::string>& files) {
+  std::error_code failure;
+  if (!std::filesystem::is_directory(path, failure)) {
+    files.push_back(path);  // what is wrong with it, the loader says
+    return true;
+  }
+  std::vector<std::string> found;
+  for (std::filesystem::directory_iterator entry(path, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    if (entry->path().extension() == ".yaml") found.push_back(entry->path().string());
+  }
+  if (failure)
+    complain(path + ": " + failure.message());
+  else if (found.empty())
+    complain(path + ": no policy, which would be a file *.yaml");
+  std::ranges::sort(found);
+  files.insert(files.end(), found.begin(), found.end());
+  return !failure && !found.empty();
+}
+
+}  // namespace
+
+int check(const CheckOptions& options) {
+  const policy::Accounts accounts =
+      options.any_account ? policy::Accounts{any_account, any_account} : policy::system_accounts();
+  bool good = true;
+  std::vector<std::string> files;
+  for (const std::string& path : options.paths) good = expand(path, files) && good;
+  for (const std::string& file : files) {
+    const policy::LoadResult result = policy::load_file(file, {options.reserved}, accounts);
+    for (const policy::LoadError& error : result.errors) complain(to_string(error));
+    for (const policy::LoadError& warning : result.warnings) {
+      complain(to_string(policy::LoadError{warning.file, warning.line, warning.column, "warning: " + warning.message}));
+    }
+    if (result.policy != nullptr) std::printf("%s: ok, tenant %s\n", file.c_str(), result.policy->tenant().c_str());
+    good = good && result.policy != nullptr;
+  }
+  return good ? kYes : kNo;
+}
+
+int print_schema() {
+  std::fputs(policy::json_schema().c_str(), stdout);
+  return kYes;
+}
+
+}  // namespace wasi_netd::ctl

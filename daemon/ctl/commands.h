@@ -1,0 +1,38 @@
+#pragma once
+// The commands of wasi-netctl that work on files alone, without a daemon. Each prints to stdout (problems to stderr)
+// and returns the process's exit status.
+#include <string>
+#include <vector>
+
+namespace wasi_netd::ctl {
+
+inline constexpr int kYes = 0;      // every file is good; allowed
+inline constexpr int kNo = 1;       // some file is not; denied
+inline constexpr int kMisused = 2;  // the question cannot be answered: bad arguments or a policy that does not load
+
+// Where a daemon with default settings keeps its sockets and policies.
+inline const std::vector<std::string> kDefaultReserved{"/run/wasi-netd", "/etc/wasi-netd"};
+
+struct CheckOptions {
+  std::vector<std::string> paths;                        // files and directories
+  std::vector<std::string> reserved = kDefaultReserved;  // Unix path prefixes that belong to the daemon
+  bool any_account = false;                              // do not look users and groups up
+};
+int check(const CheckOptions&);
+
+struct ExplainOptions {
+  std::string policy;
+  std::string guest;
+  std::string via;
+  std::string protocol;
+  std::string operation;
+  std::string address;
+  std::vector<std::string> reserved = kDefaultReserved;
+  bool json = false;
+};
+// Asks the same decide() as the daemon. A name that the policy's `resolver.hosts` answers is judged per answer as well.
+int explain(const ExplainOptions&);
+
+int print_schema();
+
+}  // namespace wasi_netd::ctl

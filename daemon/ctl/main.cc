@@ -1,0 +1,49 @@
+// wasi-netctl: policies examined from the command line.
+#include <CLI/CLI.hpp>
+
+#include "daemon/ctl/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace wasi_netd::ctl;
+
+  CLI::App app{"Examines the policies of wasi-netd tenants.", "wasi-netctl"};
+  app.set_version_flag("--version", std::string("wasi-netctl ") + WASI_NETD_VERSION);
+  app.require_subcommand(1);
+  const char* reserved_text = "Unix paths below this prefix belong to the daemon and no rule opens them (repeatable)";
+
+  CheckOptions check_options;
+  CLI::App* check_command = app.add_subcommand("check", "Says what is wrong with policy files, as file:line:column");
+  check_command->add_option("PATH", check_options.paths, "Policy files, or directories of *.yaml")->required();
+  check_command->add_option("--reserved", check_options.reserved, reserved_text)
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  check_command->add_flag("--any-account", check_options.any_account,
+                          "Do not look the users and groups of `peers` up: the files are for another machine");
+
+  ExplainOptions explain_options;
+  CLI::App* explain_command = app.add_subcommand("explain", "Says what a policy answers, by which rule, and why");
+  explain_command->add_option("--policy", explain_options.policy, "The tenant's policy file")->required();
+  explain_command->add_option("--guest", explain_options.guest, "The guest that asks; omitted: an unnamed one");
+  explain_command->add_option("--via", explain_options.via, "The name that ADDRESS was resolved from");
+  explain_command->add_option("--reserved", explain_options.reserved, reserved_text)
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  explain_command->add_flag("--json", explain_options.json, "Print one JSON object");
+  explain_command->add_option("PROTOCOL", explain_options.protocol, "The protocol object's name")->required();
+  explain_command->add_option("OPERATION", explain_options.operation, "What is asked for")
+      ->required()
+      ->check(CLI::IsMember({"connect", "open", "listen", "accept", "resolve"}));
+  explain_command->add_option("ADDRESS", explain_options.address, "As guests write it; to resolve: a name")->required();
+  explain_command->footer("Exit status: 0 allow, 1 deny or would_deny, 2 no answer.");
+
+  app.add_subcommand("schema", "Prints the JSON Schema of policy files");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kYes : kMisused;
+  }
+  if (check_command->parsed()) return check(check_options);
+  if (explain_command->parsed()) return explain(explain_options);
+  return print_schema();
+}

@@ -1,0 +1,222 @@
+#include "policy/yaml_tree.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+namespace wasi_netd::policy {
+namespace {
+
+constexpr size_t kMaxDepth = 12;  // the deepest legal file has 6
+constexpr size_t kMaxProblems = 100;
+
+// What stops the parse at once; everything else is collected.
+struct Unacceptable {
+  int line;
+  int column;
+  std::string message;
+};
+
+Node make_node(Node::Kind kind, const YAML::Mark& mark) {
+  Node node;
+  node.kind = kind;
+  node.line = mark.line + 1;
+  node.column = mark.column + 1;
+  return node;
+}
+
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  Node take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    check(mark, "", anchor);
+    place(make_node(Node::Kind::kNull, mark));
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    throw Unacceptable{mark.line + 1, mark.column + 1,
+                       "aliases are not allowed; text that begins with '*' needs quotes"};
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    check(mark, tag, anchor);
+    Node node = make_node(Node::Kind::kScalar, mark);
+    node.plain = tag == "?";
+    node.text = value;
+    place(std::move(node));
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    check(mark, tag, anchor);
+    begin(make_node(Node::Kind::kList, mark));
+  }
+  void OnSequenceEnd() override { end(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    check(mark, tag, anchor);
+    begin(make_node(Node::Kind::kMap, mark));
+  }
+  void OnMapEnd() override { end(); }
+
+ private:
+  static void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    if (anchor != 0) throw Unacceptable{mark.line + 1, mark.column + 1, "anchors are not allowed"};
+    // yaml-cpp: "?" for plain, "!" for quoted, "" for collections without a tag.
+    if (!tag.empty() && tag != "?" && tag != "!") {
+      throw Unacceptable{mark.line + 1, mark.column + 1, "tags are not allowed"};
+    }
+  }
+
+  void begin(Node node) {
+    if (open_.size() == kMaxDepth) throw Unacceptable{node.line, node.column, "nested too deeply for a policy"};
+    open_.push_back(std::move(node));
+  }
+
+  void end() {
+    Node node = std::move(open_.back());
+    open_.pop_back();
+    place(std::move(node));
+  }
+
+  void place(Node node) {
+    if (open_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Node& parent = open_.back();
+    const bool is_key = parent.kind == Node::Kind::kMap && parent.keys.size() == parent.items.size();
+    if (is_key && node.kind != Node::Kind::kScalar) {
+      throw Unacceptable{node.line, node.column, "a key must be plain text"};
+    }
+    (is_key ? parent.keys : parent.items).push_back(std::move(node));
+  }
+
+  Node root_;
+  std::vector<Node> open_;
+};
+
+struct TextFault {
+  size_t offset;
+  std::string_view message;
+};
+
+// Of the character that `text` begins with; 0: not UTF-8.
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto tail = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf && tail(1)) return 2;
+  if (lead >= 0xe0 && lead <= 0xef && tail(1) && tail(2)) {
+    const bool overlong = lead == 0xe0 && byte(1) < 0xa0;
+    const bool surrogate = lead == 0xed && byte(1) >= 0xa0;
+    return overlong || surrogate ? 0 : 3;
+  }
+  if (lead >= 0xf0 && lead <= 0xf4 && tail(1) && tail(2) && tail(3)) {
+    const bool overlong = lead == 0xf0 && byte(1) < 0x90;
+    const bool beyond = lead == 0xf4 && byte(1) >= 0x90;
+    return overlong || beyond ? 0 : 4;
+  }
+  return 0;
+}
+
+// The first byte that may not stand in a policy.
+std::optional<TextFault> find_fault(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = utf8_length(text.substr(i));
+    if (length == 0) return TextFault{i, "not UTF-8"};
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == '\0') return TextFault{i, "a NUL byte"};
+    if (c == '\r') return TextFault{i, "a carriage return without a line feed"};
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) return TextFault{i, "a control character"};
+    i += length;
+  }
+  return std::nullopt;
+}
+
+std::string describe(const YAML::Exception& failure) {
+  if (failure.msg == YAML::ErrorMsg::UNKNOWN_ANCHOR || failure.msg == YAML::ErrorMsg::CHAR_IN_ALIAS ||
+      failure.msg == YAML::ErrorMsg::ALIAS_NOT_FOUND) {
+    return "aliases are not allowed; text that begins with '*' needs quotes";
+  }
+  if (failure.msg == YAML::ErrorMsg::UNKNOWN_TOKEN)
+    return "not YAML: text that begins with this character needs quotes";
+  return "not YAML: " + failure.msg;
+}
+
+}  // namespace
+
+const Node* Node::find_key(std::string_view key) const {
+  const auto found = std::ranges::find_if(keys, [key](const Node& each) { return each.text == key && !each.rejected; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+const Node* Node::find(std::string_view key) const {
+  const Node* found = find_key(key);
+  if (found == nullptr) return nullptr;
+  const Node& value = items[static_cast<size_t>(found - keys.data())];
+  return value.rejected ? nullptr : &value;
+}
+
+void Problems::add(std::vector<LoadError>& list, int line, int column, std::string message) {
+  list.push_back({file_, line, column, std::move(message)});
+}
+
+std::vector<LoadError> Problems::sorted(std::vector<LoadError> list) {
+  std::ranges::stable_sort(list, {}, [](const LoadError& each) { return std::pair(each.line, each.column); });
+  if (list.size() > kMaxProblems) {
+    const size_t rest = list.size() - kMaxProblems;
+    list.resize(kMaxProblems);
+    list.push_back({list.back().file, 0, 0, "and " + std::to_string(rest) + " more"});
+  }
+  return list;
+}
+
+std::optional<Node> parse_yaml(std::string_view text, Problems& problems) {
+  if (text.size() > kMaxPolicyBytes) {
+    problems.error_at(0, 0, "larger than " + std::to_string(kMaxPolicyBytes >> 20) + " MiB");
+    return std::nullopt;
+  }
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  std::string normal;
+  normal.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\r' || i + 1 == text.size() || text[i + 1] != '\n') normal += text[i];
+  }
+  if (const std::optional<TextFault> fault = find_fault(normal)) {
+    const std::string_view before = std::string_view(normal).substr(0, fault->offset);
+    const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+    problems.error_at(static_cast<int>(std::ranges::count(before, '\n')) + 1,
+                      static_cast<int>(fault->offset - line_start) + 1, std::string(fault->message));
+    return std::nullopt;
+  }
+  try {
+    std::istringstream stream(normal);
+    YAML::Parser parser(stream);
+    TreeBuilder builder;
+    if (!parser.HandleNextDocument(builder)) {
+      problems.error_at(0, 0, "the file is empty");
+      return std::nullopt;
+    }
+    Node root = builder.take();
+    TreeBuilder second;
+    if (parser.HandleNextDocument(second)) {
+      const Node extra = second.take();
+      problems.error(extra, "a second document; a policy file holds one");
+      return std::nullopt;
+    }
+    return root;
+  } catch (const Unacceptable& reason) {
+    problems.error_at(reason.line, reason.column, reason.message);
+  } catch (const YAML::Exception& failure) {
+    problems.error_at(std::max(failure.mark.line + 1, 0), std::max(failure.mark.column + 1, 0), describe(failure));
+  }
+  return std::nullopt;
+}
+
+}  // namespace wasi_netd::policy
