@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <span>
 
-#include <arpa/inet.h>
-#include <sys/un.h>
+#include "policy/ip_text.h"
 
 namespace wasi_netd::policy {
 namespace {
 
 constexpr size_t kMaxName = 253;
 constexpr size_t kMaxLabel = 63;
-constexpr size_t kMaxZone = 15;  // IFNAMSIZ without the final NUL
-constexpr size_t kMaxUnixName = sizeof(sockaddr_un::sun_path) - 1;
+constexpr size_t kMaxZone = 15;       // IFNAMSIZ without the final NUL
+constexpr size_t kMaxUnixName = 107;  // sun_path without the final NUL
 
 // ASCII only, whatever the locale says.
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -20,17 +19,6 @@ bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
-std::optional<uint16_t> parse_port(std::string_view text) {
-  if (text.empty() || text.size() > 5 || (text.size() > 1 && text[0] == '0')) return std::nullopt;
-  uint32_t value = 0;
-  for (const char c : text) {
-    if (!is_digit(c)) return std::nullopt;
-    value = value * 10 + static_cast<uint32_t>(c - '0');
-  }
-  if (value > 65535) return std::nullopt;
-  return static_cast<uint16_t>(value);
-}
 
 // What resolvers of the inet_aton kind would take for a number, and so for an address: "1", "0x7f", "0x".
 bool ends_in_number(std::string_view label) {
@@ -40,20 +28,17 @@ bool ends_in_number(std::string_view label) {
 
 std::optional<IpAddress> parse_ipv6(std::string_view text) {
   const size_t percent = text.find('%');
-  const std::string digits(text.substr(0, percent));
-  const auto allowed = [](char c) { return is_hex(c) || c == ':' || c == '.'; };
-  if (!std::ranges::all_of(digits, allowed)) return std::nullopt;  // also keeps NUL from cutting the text short
-  std::array<uint8_t, 16> bytes{};
-  if (inet_pton(AF_INET6, digits.c_str(), bytes.data()) != 1) return std::nullopt;
+  const std::optional<std::array<uint8_t, 16>> bytes = parse_ipv6_text(text.substr(0, percent));
+  if (!bytes) return std::nullopt;
   std::string zone;
   if (percent != std::string_view::npos) {
     zone = text.substr(percent + 1);
     const auto in_zone = [](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.'; };
-    const bool link_local = bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+    const bool link_local = (*bytes)[0] == 0xfe && ((*bytes)[1] & 0xc0) == 0x80;
     if (!link_local || zone.empty() || zone.size() > kMaxZone || !std::ranges::all_of(zone, in_zone))
       return std::nullopt;
   }
-  return IpAddress::v6(bytes, std::move(zone));
+  return IpAddress::v6(*bytes, std::move(zone));
 }
 
 bool is_normal_path(std::string_view path) {
@@ -82,7 +67,7 @@ std::optional<Endpoint> parse_unix(std::string_view text) {
 std::optional<Endpoint> parse_tcp(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  const std::optional<uint16_t> port = parse_port(text.substr(colon + 1));
+  const std::optional<uint16_t> port = parse_decimal(text.substr(colon + 1), 65535);
   std::string_view host = text.substr(0, colon);
   if (!port) return std::nullopt;
   if (host.front() == '[') {
@@ -131,16 +116,9 @@ bool IpAddress::is_unspecified() const {
 
 std::optional<IpAddress> parse_ip(std::string_view text) {
   if (text.find(':') != std::string_view::npos) return parse_ipv6(text);
-  std::array<uint8_t, 4> octets{};
-  for (size_t i = 0; i < 4; ++i) {
-    const size_t dot = text.find('.');
-    if ((dot == std::string_view::npos) != (i == 3)) return std::nullopt;
-    const std::optional<uint16_t> value = parse_port(text.substr(0, dot));  // decimal without leading zeros, too
-    if (!value || *value > 255) return std::nullopt;
-    octets[i] = static_cast<uint8_t>(*value);
-    if (i < 3) text.remove_prefix(dot + 1);
-  }
-  return IpAddress::v4(octets);
+  const std::optional<std::array<uint8_t, 4>> octets = parse_ipv4_text(text);
+  if (!octets) return std::nullopt;
+  return IpAddress::v4(*octets);
 }
 
 std::optional<std::string> parse_name(std::string_view text) {
@@ -166,12 +144,9 @@ std::optional<Endpoint> parse_endpoint(std::string_view text, Transport transpor
 }
 
 std::string to_string(const IpAddress& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const int family = address.family == Family::kIpv4 ? AF_INET : AF_INET6;
-  inet_ntop(family, address.bytes.data(), text.data(), text.size());
-  std::string result(text.data());
-  if (!address.zone.empty()) result += "%" + address.zone;
-  return result;
+  if (address.family == Family::kIpv4) return ipv4_text(address.bytes.data());
+  const std::string text = ipv6_text(address.bytes);
+  return address.zone.empty() ? text : text + "%" + address.zone;
 }
 
 std::string to_string(const Endpoint& endpoint) {

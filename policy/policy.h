@@ -62,7 +62,7 @@ struct Protocol {
   std::string name;
   Transport transport = Transport::kTcp;
   std::vector<Family> families;  // tcp; both when the file is silent
-  RightSet rights = 0;           // base of the protocol handle; inheriting is the same set plus what streams need
+  RightSet rights = 0;           // of the protocol handle, base and inheriting alike
   struct Resolver {
     std::vector<IpEndpoint> servers;  // empty: the system's
     std::chrono::milliseconds timeout{5000};

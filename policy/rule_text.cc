@@ -2,21 +2,11 @@
 
 #include <algorithm>
 
+#include "policy/ip_text.h"
 #include "policy/port_map.h"
 
 namespace wasi_netd::policy {
 namespace {
-
-std::optional<uint16_t> parse_number(std::string_view text) {
-  if (text.empty() || text.size() > 5 || (text.size() > 1 && text[0] == '0')) return std::nullopt;
-  uint32_t value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<uint32_t>(c - '0');
-  }
-  if (value > 65535) return std::nullopt;
-  return static_cast<uint16_t>(value);
-}
 
 // Port 0 asks the kernel to choose, which only binding can do.
 uint16_t lowest_port(Operation section) { return section == Operation::kOpen ? 0 : 1; }
@@ -27,8 +17,9 @@ bool parse_ports(std::string_view text, Operation section, std::vector<PortRange
     const size_t comma = std::min(text.find(',', start), text.size());
     const std::string_view item = text.substr(start, comma - start);
     const size_t dash = item.find('-');
-    const std::optional<uint16_t> first = parse_number(item.substr(0, dash));
-    const std::optional<uint16_t> last = dash == std::string_view::npos ? first : parse_number(item.substr(dash + 1));
+    const std::optional<uint16_t> first = parse_decimal(item.substr(0, dash), 65535);
+    const std::optional<uint16_t> last =
+        dash == std::string_view::npos ? first : parse_decimal(item.substr(dash + 1), 65535);
     if (!first || !last || *first > *last) {
       error = "'" + std::string(item) + "' is not a port or a range of ports; expected 80, 1-1023 or 80,443";
       return false;

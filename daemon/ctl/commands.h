@@ -30,7 +30,8 @@ struct ExplainOptions {
   std::vector<std::string> reserved = kDefaultReserved;
   bool json = false;
 };
-// Asks the same decide() as the daemon. A name that the policy's `resolver.hosts` answers is judged per answer as well.
+// Asks the same decide() as the daemon. Where the policy's own `resolver.hosts` answers the name, each answer
+// is judged too, and the verdict is theirs, as in the daemon's audit record.
 int explain(const ExplainOptions&);
 
 int print_schema();

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "daemon/ctl/commands.h"
@@ -25,7 +26,7 @@ std::string class_of(const Request& request) {
   return ip == nullptr ? std::string() : std::string(to_string(classify(ip->address)));
 }
 
-// For a name that the policy itself answers: what becomes of each answer.
+// For a name that the policy itself answers (`resolver.hosts`): what becomes of each answer.
 std::vector<Answer> static_answers(const policy::TenantPolicy& tenant, const Request& request) {
   std::vector<Answer> answers;
   const auto* name = std::get_if<policy::NameEndpoint>(&request.endpoint);
@@ -41,6 +42,13 @@ std::vector<Answer> static_answers(const policy::TenantPolicy& tenant, const Req
     answers.push_back({has_port ? to_string(resolved.endpoint) : to_string(address), tenant.decide(resolved)});
   }
   return answers;
+}
+
+// As the daemon records it: a name is allowed when one of its answers is, by the rule of the first such.
+const Decision& overall(const Decision& name, const std::vector<Answer>& answers) {
+  if (!name.permitted() || answers.empty()) return name;
+  const auto allowed = std::ranges::find_if(answers, [](const Answer& each) { return each.decision.permitted(); });
+  return allowed != answers.end() ? allowed->decision : answers.front().decision;
 }
 
 // Names come from the file and may hold what would confuse a terminal.
@@ -95,8 +103,9 @@ int explain(const ExplainOptions& options) {
     std::fprintf(stderr, "wasi-netctl: '%s': %s\n", options.address.c_str(), error.c_str());
     return kMisused;
   }
-  const Decision decision = loaded.policy->decide(*request);
+  const Decision asked = loaded.policy->decide(*request);
   const std::vector<Answer> answers = static_answers(*loaded.policy, *request);
+  const Decision& decision = overall(asked, answers);
   if (options.json) {
     print_json(options, *request, decision, answers);
   } else {
