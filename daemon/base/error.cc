@@ -25,50 +25,93 @@ void throw_exception_from_error(const Error& error, const boost::source_location
 
 Errno errno_from_system(int system_errno) {
   switch (system_errno) {
-    case 0: return Errno::success;
-    case EPERM: return Errno::perm;
-    case EACCES: return Errno::acces;
-    case EADDRINUSE: return Errno::addrinuse;
-    case EADDRNOTAVAIL: return Errno::addrnotavail;
-    case EAFNOSUPPORT: return Errno::afnosupport;
-    case EAGAIN: return Errno::again;
-    case EALREADY: return Errno::already;
-    case EBADF: return Errno::badf;
-    case EBUSY: return Errno::busy;
-    case ECANCELED: return Errno::canceled;
-    case ECONNABORTED: return Errno::connaborted;
-    case ECONNREFUSED: return Errno::connrefused;
-    case ECONNRESET: return Errno::connreset;
+    case 0:
+      return Errno::success;
+    case EPERM:
+      return Errno::perm;
+    case EACCES:
+      return Errno::acces;
+    case EADDRINUSE:
+      return Errno::addrinuse;
+    case EADDRNOTAVAIL:
+      return Errno::addrnotavail;
+    case EAFNOSUPPORT:
+      return Errno::afnosupport;
+    case EAGAIN:
+      return Errno::again;
+    case EALREADY:
+      return Errno::already;
+    case EBADF:
+      return Errno::badf;
+    case EBUSY:
+      return Errno::busy;
+    case ECANCELED:
+      return Errno::canceled;
+    case ECONNABORTED:
+      return Errno::connaborted;
+    case ECONNREFUSED:
+      return Errno::connrefused;
+    case ECONNRESET:
+      return Errno::connreset;
     case EHOSTDOWN:
-    case EHOSTUNREACH: return Errno::hostunreach;
-    case EINPROGRESS: return Errno::inprogress;
-    case EINTR: return Errno::intr;
-    case EINVAL: return Errno::inval;
-    case EISCONN: return Errno::isconn;
-    case ELOOP: return Errno::loop;
-    case EMFILE: return Errno::nfile;
-    case ENFILE: return Errno::nfile;
-    case EMSGSIZE: return Errno::msgsize;
-    case ENAMETOOLONG: return Errno::nametoolong;
-    case ENETDOWN: return Errno::netdown;
-    case ENETRESET: return Errno::netreset;
-    case ENETUNREACH: return Errno::netunreach;
-    case ENOBUFS: return Errno::nobufs;
-    case ENODEV: return Errno::nodev;
-    case ENOENT: return Errno::noent;
-    case ENOMEM: return Errno::nomem;
-    case ENOPROTOOPT: return Errno::noprotoopt;
-    case ENOTCONN: return Errno::notconn;
-    case ENOTDIR: return Errno::notdir;
-    case ENOTSOCK: return Errno::notsock;
-    case EOPNOTSUPP: return Errno::notsup;
-    case EPIPE: return Errno::pipe;
-    case EPROTO: return Errno::proto;
-    case EPROTONOSUPPORT: return Errno::protonosupport;
-    case EPROTOTYPE: return Errno::prototype;
-    case EROFS: return Errno::rofs;
-    case ETIMEDOUT: return Errno::timedout;
-    default: return Errno::io;
+    case EHOSTUNREACH:
+      return Errno::hostunreach;
+    case EINPROGRESS:
+      return Errno::inprogress;
+    case EINTR:
+      return Errno::intr;
+    case EINVAL:
+      return Errno::inval;
+    case EISCONN:
+      return Errno::isconn;
+    case ELOOP:
+      return Errno::loop;
+    case EMFILE:
+      return Errno::nfile;
+    case ENFILE:
+      return Errno::nfile;
+    case EMSGSIZE:
+      return Errno::msgsize;
+    case ENAMETOOLONG:
+      return Errno::nametoolong;
+    case ENETDOWN:
+      return Errno::netdown;
+    case ENETRESET:
+      return Errno::netreset;
+    case ENETUNREACH:
+      return Errno::netunreach;
+    case ENOBUFS:
+      return Errno::nobufs;
+    case ENODEV:
+      return Errno::nodev;
+    case ENOENT:
+      return Errno::noent;
+    case ENOMEM:
+      return Errno::nomem;
+    case ENOPROTOOPT:
+      return Errno::noprotoopt;
+    case ENOTCONN:
+      return Errno::notconn;
+    case ENOTDIR:
+      return Errno::notdir;
+    case ENOTSOCK:
+      return Errno::notsock;
+    case EOPNOTSUPP:
+      return Errno::notsup;
+    case EPIPE:
+      return Errno::pipe;
+    case EPROTO:
+      return Errno::proto;
+    case EPROTONOSUPPORT:
+      return Errno::protonosupport;
+    case EPROTOTYPE:
+      return Errno::prototype;
+    case EROFS:
+      return Errno::rofs;
+    case ETIMEDOUT:
+      return Errno::timedout;
+    default:
+      return Errno::io;
   }
 }
 

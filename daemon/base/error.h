@@ -4,11 +4,12 @@
 //   fault   - a request no correct shim sends: the rpc ends with a gRPC status (rpc layer only);
 //   bug     - check() fails: the process aborts with the state in the message.
 // Errno is the guest's errno; `detail` is for the log and the audit record and never leaves the daemon.
-#include <boost/system/error_code.hpp>
-#include <boost/system/result.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include <boost/system/error_code.hpp>
+#include <boost/system/result.hpp>
 
 namespace wasi_netd {
 

@@ -1,8 +1,8 @@
 #include "daemon/base/token.h"
 
-#include <sys/random.h>
-
 #include <cerrno>
+
+#include <sys/random.h>
 
 #include "daemon/base/error.h"
 

@@ -1,25 +1,27 @@
 #pragma once
-// Real sockets behind three small interfaces, one implementation per transport: Listener, Connection, Stream, and Bound for
-// a socket that has an address but no use yet.
+// Real sockets behind three small interfaces, one implementation per transport: Listener, Connection, Stream, and Bound
+// for a socket that has an address but no use yet.
 //
-// Everything here belongs to one loop and is touched only on its thread. Objects are held by shared_ptr; a coroutine that
-// works on one holds its own share. Cancelling is closing: abort() or close() makes every pending operation of the object
-// complete with Errno::canceled. The policy has judged whatever is asked here; this layer judges nothing.
+// Everything here belongs to one loop and is touched only on its thread. Objects are held by shared_ptr; a coroutine
+// that works on one holds its own share. Cancelling is closing: abort() or close() makes every pending operation of the
+// object complete with Errno::canceled. The policy has judged whatever is asked here; this layer judges nothing.
 //
-// Later transports (TLS, QUIC, ring-driven) implement the same interfaces: a TLS stream is a Stream over a Stream, a QUIC
-// connection has many streams.
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_awaitable.hpp>
+// Later transports (TLS, QUIC, ring-driven) implement the same interfaces: a TLS stream is a Stream over a Stream, a
+// QUIC connection has many streams.
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "daemon/base/error.h"
 #include "policy/address.h"
@@ -36,9 +38,9 @@ using policy::Endpoint;
 
 enum class Option : uint8_t { kNodelay, kKeepalive, kReceiveBuffer, kSendBuffer };
 
-// Bytes in both directions. Half-close is two half-states: the read half ends with the peer's orderly end, the write half
-// with shutdown_write(). After a reset both halves answer connreset (read) and pipe (write), for ever: a reset never
-// turns into a clean end, whichever half saw it first.
+// Bytes in both directions. Half-close is two half-states: the read half ends with the peer's orderly end, the write
+// half with shutdown_write(). After a reset both halves answer connreset (read) and pipe (write), for ever: a reset
+// never turns into a clean end, whichever half saw it first.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -66,11 +68,11 @@ class Connection {
   virtual ~Connection() = default;
 
   virtual Endpoint local_endpoint() const = 0;
-  virtual Endpoint peer_endpoint() const = 0;   // unnamed for a Unix client that did not bind
+  virtual Endpoint peer_endpoint() const = 0;  // unnamed for a Unix client that did not bind
   // `notsup` when the transport has no further stream to give.
   virtual Result<std::shared_ptr<Stream>> take_stream() = 0;
 
-  virtual Status set_option(Option, uint32_t value) = 0;   // `noprotoopt`: not this transport's
+  virtual Status set_option(Option, uint32_t value) = 0;  // `noprotoopt`: not this transport's
   virtual Result<uint32_t> get_option(Option) const = 0;
 
   // Ends it so that the peer sees a reset (TCP RST, SO_LINGER 0). Unix: closed. Idempotent.
@@ -78,7 +80,7 @@ class Connection {
   // Ends it in order: the write half is shut down, then input is read and dropped until the peer's end, `linger`
   // has passed or abort() was called; then the socket is closed. Discarding input first keeps the kernel from answering
   // unread bytes with a reset that would destroy what the peer has not read yet (RFC 1122 4.2.2.13).
-  // Completes when closed. Pending reads and writes of the stream are the caller's to end first.
+  // Completes when closed. Pending operations of the stream complete with `canceled` at once.
   virtual Task<void> finish(std::chrono::milliseconds linger) = 0;
 };
 
@@ -86,8 +88,8 @@ class Listener {
  public:
   virtual ~Listener() = default;
   virtual Endpoint local_endpoint() const = 0;
-  // The next peer, not judged yet. `nfile` when descriptors ran out (the peer stays in the backlog): the caller decides when
-  // to try again. Errors of a single peer (aborted before accept) are skipped here.
+  // The next peer, not judged yet. `nfile` when descriptors ran out (the peer stays in the backlog): the caller decides
+  // when to try again. Errors of a single peer (aborted before accept) are skipped here.
   virtual Task<Result<std::shared_ptr<Connection>>> accept() = 0;
   virtual void close() = 0;
 };
@@ -103,10 +105,10 @@ class Bound {
   virtual void close() = 0;
 };
 
-// Binds a stream socket: TCP (IPv6 sockets are v6-only, SO_REUSEADDR so that a restarted listener gets its port) or Unix. An
-// unspecified address with port 0 is allowed: the kernel picks a port at once. A Unix path is created race-free in its
-// directory (openat2 RESOLVE_NO_SYMLINKS, bind through /proc/self/fd) and unlinked again when the Bound, its Listener or its
-// Connection ends, if it is still the same file. NameEndpoint: `inval`.
+// Binds a stream socket: TCP (IPv6 sockets are v6-only, SO_REUSEADDR so that a restarted listener gets its port) or
+// Unix. An unspecified address with port 0 is allowed: the kernel picks a port at once. A Unix path is created
+// race-free in its directory (openat2 RESOLVE_NO_SYMLINKS, bind through /proc/self/fd) and unlinked again when the
+// Bound, its Listener or its Connection ends, if it is still the same file. NameEndpoint: `inval`.
 Result<std::shared_ptr<Bound>> bind_stream(Loop, const Endpoint&);
 
 // A race for one of several addresses: attempts start 250 ms apart or when the one before failed, families interleaved
@@ -122,23 +124,24 @@ class Dial {
 };
 std::shared_ptr<Dial> dial_stream(Loop, std::vector<Endpoint> targets);
 
-// Names to addresses through c-ares on this loop (no threads). One per protocol object. Answers are cached for their TTL
-// (bounded count); the same name asked twice at once is one query.
+// Names to addresses through c-ares on this loop (no threads). One per protocol object. Answers are cached for their
+// TTL (bounded count); the same name asked twice at once is one query.
 struct Answer {
   std::vector<policy::IpAddress> addresses;
   std::chrono::seconds ttl;
 };
 struct ResolverOptions {
-  std::vector<policy::IpEndpoint> servers;   // empty: the system's (resolv.conf)
-  std::chrono::milliseconds timeout{5000};   // for the whole look-up
-  std::vector<policy::Family> families;      // which of A and AAAA to ask
+  std::vector<policy::IpEndpoint> servers;  // empty: the system's (resolv.conf)
+  std::chrono::milliseconds timeout{5000};  // for the whole look-up
+  std::vector<policy::Family> families;     // which of A and AAAA to ask
 };
 class Resolver {
  public:
   virtual ~Resolver() = default;
-  // `noent`: no such name or no address in these families; `timedout`; `again`: the server failed (SERVFAIL) - all as Errno in Error.
+  // `noent`: no such name or no address in these families; `timedout`; `again`: the server failed (SERVFAIL) - all as
+  // Errno in Error.
   virtual Task<Result<Answer>> resolve(std::string name) = 0;
-  virtual void close() = 0;   // pending look-ups end with `canceled`
+  virtual void close() = 0;  // pending look-ups end with `canceled`
 };
 std::shared_ptr<Resolver> make_resolver(Loop, ResolverOptions);
 

@@ -1,0 +1,51 @@
+#pragma once
+// What the audit log says: one JSON object per decision, per quota refusal and per end of a connection
+// (docs/operations.md lists the fields). Built on the loop, written elsewhere (AuditLog).
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/audit_log.h"
+#include "daemon/base/error.h"
+#include "policy/policy.h"
+
+namespace wasi_netd::broker {
+
+struct AuditSubject {  // who
+  std::string_view tenant, session, guest, protocol;
+};
+
+class Audit {
+ public:
+  explicit Audit(AuditLog& log) : log_(log) {}
+
+  // A verdict. `asked` is the address as the guest gave it; `resolved` what it stands for, as far as judged.
+  void decision(const AuditSubject&, policy::Operation, std::string_view asked,
+                const std::vector<policy::Endpoint>& resolved, const policy::Decision&);
+  // A limit was met: "sessions", "handles", "connections", "buffers", "host_connections".
+  void quota(const AuditSubject&, std::string_view limit, uint64_t value);
+  // A process at the tenant's socket; refused ones are disconnected.
+  void peer(std::string_view tenant, bool admitted, uint32_t uid, uint32_t gid, int32_t pid);
+  // A guest that asked for a session under a name that the policy does not admit.
+  void guest_refused(const AuditSubject&);
+
+  struct Closed {
+    policy::Operation operation;  // connect or accept
+    std::string_view asked;
+    std::optional<policy::Endpoint> peer;  // none: no connection came about
+    policy::RuleRef rule;
+    Errno reason;  // success: ended in order
+    std::string_view detail;
+    uint64_t bytes_in, bytes_out;  // from the network, to the network
+    std::chrono::milliseconds duration;
+  };
+  void closed(const AuditSubject&, const Closed&);
+
+ private:
+  AuditLog& log_;
+};
+
+}  // namespace wasi_netd::broker

@@ -1,0 +1,193 @@
+#include "daemon/broker/connection.h"
+
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+#include "daemon/broker/control.h"
+#include "daemon/broker/session.h"
+#include "daemon/broker/stream.h"
+#include "daemon/broker/tenant.h"
+
+namespace wasi_netd::broker {
+
+Connection::Connection(std::shared_ptr<Session> session, Permit permit, Charge charge)
+    : Object(session, Kind::kConnection),
+      permit_(std::move(permit)),
+      charge_(std::move(charge)),
+      waiting_(session->tenant().loop()) {
+  session->tenant().add_connection(this);
+}
+
+Connection::~Connection() { session().tenant().remove_connection(this); }
+
+void Connection::set_state(ConnectionEvent event) {
+  const auto to = next(state_, event);
+  WASI_NETD_CHECK(to, std::string("connection ") + std::string(to_string(state_)));
+  spdlog::trace("connection {}: {} -> {}", fmt::ptr(this), to_string(state_), to_string(*to));
+  state_ = *to;
+}
+
+void Connection::use_bound(const std::shared_ptr<Control>& control, std::shared_ptr<net::Bound> bound) {
+  control_ = control;
+  bound_ = std::move(bound);
+}
+
+void Connection::dial(std::vector<policy::Endpoint> targets) {
+  session().tenant().spawn(run_dial(shared_from_this(), std::move(targets)));
+}
+
+Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets) {
+  if (self->state_ != ConnectionState::kConnecting) co_return;  // given up before it began
+  Result<std::shared_ptr<net::Connection>> made = Error{Errno::canceled, "not dialled"};
+  if (auto bound = std::move(self->bound_)) {
+    self->cancel_dial_ = [bound] { bound->close(); };
+    made = co_await bound->connect(targets.front());
+  } else {
+    auto race = net::dial_stream(self->session().tenant().loop(), std::move(targets));
+    self->cancel_dial_ = [race] { race->cancel(); };
+    made = co_await race->run();
+  }
+  self->cancel_dial_ = nullptr;
+  if (self->state_ != ConnectionState::kConnecting) {  // aborted or given up meanwhile
+    if (made) (*made)->abort();
+    co_return;
+  }
+  if (!made) {
+    self->fail(made.error());
+    co_return;
+  }
+  self->adopt(std::move(*made));
+}
+
+void Connection::adopt(std::shared_ptr<net::Connection> net) {
+  net_ = std::move(net);
+  set_state(ConnectionEvent::kEstablished);
+  waiting_.wake_all();
+  readiness_changed();
+}
+
+void Connection::fail(Error error) {
+  set_state(ConnectionEvent::kRefused);
+  over(std::move(error));
+}
+
+Error Connection::error() const {
+  if (error_.code != Errno::success) return error_;
+  return {Errno::notconn, "connection is over"};
+}
+
+Task<void> Connection::decided(Call& call) {
+  while (state_ == ConnectionState::kConnecting && !call.cancelled()) co_await waiting_.wait(call);
+}
+
+Result<std::shared_ptr<Stream>> Connection::take_stream() {
+  if (state_ == ConnectionState::kConnecting) return Error{Errno::again, "connecting"};
+  if (state_ != ConnectionState::kConnected) return error();
+  auto stream = net_->take_stream();
+  if (!stream) return stream.error();
+  stream_taken_ = true;
+  return std::make_shared<Stream>(session_share(), shared_from_this(), std::move(*stream));
+}
+
+Result<policy::Endpoint> Connection::local_endpoint() const {
+  if (!net_) return error();
+  return net_->local_endpoint();
+}
+
+Result<policy::Endpoint> Connection::peer_endpoint() const {
+  if (!net_) return error();
+  return net_->peer_endpoint();
+}
+
+Status Connection::set_option(net::Option option, uint32_t value) {
+  if (!net_) return error();
+  return net_->set_option(option, value);
+}
+
+Result<uint32_t> Connection::get_option(net::Option option) const {
+  if (!net_) return error();
+  return net_->get_option(option);
+}
+
+uint32_t Connection::readiness() {
+  switch (state_) {
+    case ConnectionState::kConnecting:
+      return 0;
+    case ConnectionState::kConnected:
+      // Writable: decided. Readable: stream_accept would have a stream.
+      return kWritable | (stream_taken_ ? 0 : kReadable);
+    default:
+      return kWritable | kReadable | kHangup;  // a call answers at once, with the error
+  }
+}
+
+void Connection::last_handle_closed() {
+  handles_gone_ = true;
+  if (!stream_taken_) release();
+}
+
+void Connection::stream_released() { release(); }
+
+void Connection::release() {
+  switch (state_) {
+    case ConnectionState::kConnecting:
+    case ConnectionState::kFailed:
+      set_state(ConnectionEvent::kRelease);
+      if (cancel_dial_) cancel_dial_();
+      over({Errno::canceled, "given up"});
+      return;
+    case ConnectionState::kConnected:
+      set_state(ConnectionEvent::kRelease);
+      session().tenant().spawn(run_finish(shared_from_this()));
+      return;
+    case ConnectionState::kEnding:
+    case ConnectionState::kEnded:
+      return;
+  }
+}
+
+Task<void> Connection::run_finish(std::shared_ptr<Connection> self) {
+  co_await self->net_->finish(self->session().tenant().linger());
+  if (self->state_ != ConnectionState::kEnding) co_return;  // aborted meanwhile
+  self->set_state(ConnectionEvent::kFinished);
+  self->over({Errno::success, {}});
+}
+
+void Connection::abort(Error why) {
+  if (state_ == ConnectionState::kEnded) return;
+  set_state(ConnectionEvent::kAbort);
+  if (cancel_dial_) cancel_dial_();
+  if (net_) net_->abort();
+  over(std::move(why));
+}
+
+void Connection::over(Error why) {
+  // Once: a failed connect is over already when its handle goes.
+  if (charge_.amount() != 0) {
+    const policy::Request& request = permit_.request;
+    Audit::Closed closed{
+        request.operation,
+        permit_.asked,
+        {},
+        permit_.rule,
+        why.code,
+        why.detail,
+        bytes_in_,
+        bytes_out_,
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_)};
+    if (net_) closed.peer = net_->peer_endpoint();
+    session().tenant().audit().closed(session().subject(request.protocol), closed);
+    error_ = std::move(why);
+    if (error_.code == Errno::success || error_.code == Errno::canceled)
+      error_ = {Errno::notconn, "connection is over"};
+    net_.reset();
+    bound_.reset();
+    charge_.release();
+    if (const auto control = control_.lock()) control->bound_connection_over();
+  }
+  waiting_.wake_all();
+  readiness_changed();
+}
+
+}  // namespace wasi_netd::broker

@@ -1,0 +1,100 @@
+#pragma once
+// A connection: an association with one peer, made by connect or accept.
+//
+// Held by handles, by its stream and by the flow that dials or drains it. It ends when nothing can use it any more: its
+// stream's last handle is closed, or its own last handle is closed before the stream was taken. Ending is orderly (what
+// was written arrives) unless abort() resets it. It keeps the request that allowed it, so that a new policy can judge
+// it again. The tenant's loop.
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/base/quota.h"
+#include "daemon/broker/call.h"
+#include "daemon/broker/connection_state.h"
+#include "daemon/broker/object.h"
+#include "daemon/net/net.h"
+#include "policy/policy.h"
+
+namespace wasi_netd::broker {
+
+class Stream;
+class Control;
+
+class Connection final : public Object, public std::enable_shared_from_this<Connection> {
+ public:
+  // The request that was allowed, its deciding rule, and the address as it was asked for (audit).
+  struct Permit {
+    policy::Request request;
+    policy::RuleRef rule;
+    std::string asked;
+  };
+
+  // Connecting: dial() follows. `charge` holds its place in the connection quota until it has ended.
+  Connection(std::shared_ptr<Session>, Permit, Charge charge);
+  ~Connection() override;
+
+  // The control's own socket is the one to dial from; the control is told when this connection is over.
+  void use_bound(const std::shared_ptr<Control>& control, std::shared_ptr<net::Bound> bound);
+  // Runs in the background: from kConnecting to kConnected or kFailed, to the first of `targets` that answers (to the
+  // first one with a bound socket).
+  void dial(std::vector<policy::Endpoint> targets);
+  // Connected already: an accepted peer.
+  void adopt(std::shared_ptr<net::Connection>);
+  // kConnecting is over with this error; for failures before the dial (no address for the name).
+  void fail(Error);
+
+  const Permit& permit() const { return permit_; }
+  ConnectionState state() const { return state_; }
+  // Why there is nothing to use: the connect's errno, connreset after an abort, notconn after the end.
+  Error error() const;
+  // Completes when no longer kConnecting, or when the call is cancelled.
+  Task<void> decided(Call&);
+  // The one stream (or notsup). again while connecting; the connect's errno when it failed.
+  Result<std::shared_ptr<Stream>> take_stream();
+
+  Result<policy::Endpoint> local_endpoint() const;
+  Result<policy::Endpoint> peer_endpoint() const;
+  Status set_option(net::Option, uint32_t value);
+  Result<uint32_t> get_option(net::Option) const;
+
+  // The guest's sock_shutdown of both directions: ends now, in order; its streams answer notconn.
+  void shutdown() { release(); }
+  // By the stream: its last handle is closed.
+  void stream_released();
+  // The peer sees a reset; streams answer `why`. No effect on a connection that is ending or over, except that an
+  // ending one stops to deliver when the daemon stops.
+  void abort(Error why);
+
+  void count_in(uint64_t bytes) { bytes_in_ += bytes; }
+  void count_out(uint64_t bytes) { bytes_out_ += bytes; }
+
+  uint32_t readiness() override;
+
+ private:
+  void last_handle_closed() override;
+  void set_state(ConnectionEvent);
+  void release();
+  void over(Error why);
+  static Task<void> run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets);
+  static Task<void> run_finish(std::shared_ptr<Connection> self);
+
+  Permit permit_;
+  Charge charge_;
+  ConnectionState state_ = ConnectionState::kConnecting;
+  std::shared_ptr<net::Connection> net_;
+  std::function<void()> cancel_dial_;
+  std::weak_ptr<Control> control_;  // whose bound socket this uses
+  std::shared_ptr<net::Bound> bound_;
+  bool handles_gone_ = false;
+  bool stream_taken_ = false;
+  Error error_{Errno::success, {}};
+  WaitList waiting_;
+  uint64_t bytes_in_ = 0, bytes_out_ = 0;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace wasi_netd::broker

@@ -1,0 +1,190 @@
+#include "daemon/broker/control.h"
+
+#include <spdlog/spdlog.h>
+
+#include "daemon/broker/session.h"
+#include "daemon/broker/tenant.h"
+
+namespace wasi_netd::broker {
+namespace {
+constexpr int kDefaultBacklog = 128;
+constexpr std::chrono::milliseconds kDescriptorRetry{500};
+}  // namespace
+
+Control::Control(std::shared_ptr<Session> session, policy::Request opened, policy::Transport transport)
+    : Object(session, Kind::kControl),
+      opened_(std::move(opened)),
+      transport_(transport),
+      accepting_(session->tenant().loop()),
+      room_(session->tenant().loop()) {}
+
+Control::~Control() = default;
+
+void Control::set_state(ControlEvent event) {
+  const auto to = next(state_, event);
+  WASI_NETD_CHECK(to, std::string("control ") + std::string(to_string(state_)));
+  spdlog::trace("control {}: {} -> {}", fmt::ptr(this), to_string(state_), to_string(*to));
+  state_ = *to;
+}
+
+Status Control::bind() {
+  auto bound = net::bind_stream(session().tenant().loop(), opened_.endpoint);
+  if (!bound) return bound.error();
+  bound_ = std::move(*bound);
+  set_state(ControlEvent::kBind);
+  return {};
+}
+
+Status Control::listen(int backlog) {
+  if (!next(state_, ControlEvent::kListen) && state_ != ControlState::kReleased) {
+    return Error{Errno::inval, "listening or in use"};
+  }
+  if (!bound_) {
+    if (auto made = bind(); !made) return made.error();
+  }
+  auto listener = bound_->listen(backlog == 0 ? kDefaultBacklog : backlog);
+  if (!listener) return listener.error();
+  listener_ = std::move(*listener);
+  bound_.reset();
+  set_state(ControlEvent::kListen);
+  session().tenant().spawn(run_admit(shared_from_this()));
+  return {};
+}
+
+Task<void> Control::run_admit(std::shared_ptr<Control> self) {
+  const auto listener = self->listener_;
+  while (self->state_ == ControlState::kListening) {
+    if (self->admitted_) {
+      co_await self->room_.wait();
+      continue;
+    }
+    auto peer = co_await listener->accept();
+    if (self->state_ != ControlState::kListening) {
+      if (peer) (*peer)->abort();
+      break;
+    }
+    if (peer) {
+      co_await admit(self, std::move(*peer));
+    } else {
+      // Descriptors or kernel memory ran out; the peers stay in the backlog.
+      spdlog::warn("{}: {}", self->session().tenant().name(), peer.error().detail);
+      co_await wait_for_room(self, true);
+    }
+  }
+}
+
+Task<void> Control::admit(std::shared_ptr<Control> self, std::shared_ptr<net::Connection> peer) {
+  Session& session = self->session();
+  Tenant& tenant = session.tenant();
+  policy::Request request = self->opened_;
+  request.operation = policy::Operation::kAccept;
+  request.endpoint = peer->peer_endpoint();
+  const std::string asked = policy::to_string(request.endpoint);
+  const policy::Decision decision = tenant.policy().decide(request);
+  tenant.audit().decision(session.subject(request.protocol), request.operation, asked, {}, decision);
+  if (!decision.permitted()) {
+    peer->abort();
+    co_return;
+  }
+  auto charge = session.connections_quota().charge(1);
+  if (!charge)
+    tenant.audit().quota(session.subject(request.protocol), "connections", session.connections_quota().used());
+  while (!charge) {
+    co_await wait_for_room(self, false);
+    if (self->state_ != ControlState::kListening) {
+      peer->abort();
+      co_return;
+    }
+    charge = session.connections_quota().charge(1);
+  }
+  Connection::Permit permit{std::move(request), decision.rule, asked};
+  auto connection = std::make_shared<Connection>(self->session_share(), std::move(permit), std::move(*charge));
+  connection->adopt(std::move(peer));
+  self->keep(std::move(connection));
+}
+
+Task<void> Control::wait_for_room(std::shared_ptr<Control> self, bool descriptors) {
+  const std::weak_ptr<Control> weak = self;
+  const auto wake = [weak] {
+    if (const auto control = weak.lock()) control->room_.set();
+  };
+  self->session().connections_quota().when_released(wake);
+  // Descriptors may be freed by another tenant, of which this loop hears nothing.
+  Timer retry(self->session().tenant().loop());
+  if (descriptors) {
+    retry.expires_after(kDescriptorRetry);
+    retry.async_wait([wake](boost::system::error_code ec) {
+      if (!ec) wake();
+    });
+  }
+  co_await self->room_.wait();
+}
+
+Task<Result<std::shared_ptr<Connection>>> Control::accept(bool nonblock, Call& call) {
+  if (state_ != ControlState::kListening) co_return Error{Errno::inval, "not listening"};
+  for (;;) {
+    if (call.cancelled()) co_return Error{Errno::canceled, "call cancelled"};
+    if (state_ != ControlState::kListening) co_return Error{Errno::badf, "control closed"};
+    if (admitted_) {
+      auto connection = std::move(admitted_);
+      room_.set();
+      co_return connection;
+    }
+    if (nonblock) co_return Error{Errno::again, "nobody waits"};
+    co_await accepting_.wait(call);
+  }
+}
+
+void Control::keep(std::shared_ptr<Connection> connection) {
+  if (state_ != ControlState::kListening || admitted_) {
+    connection->abort({Errno::connaborted, "control closed"});
+    return;
+  }
+  admitted_ = std::move(connection);
+  accepting_.wake_all();
+  readiness_changed();
+}
+
+Result<std::shared_ptr<net::Bound>> Control::prepare_connect() {
+  switch (state_) {
+    case ControlState::kIdle:
+      set_state(ControlEvent::kConnectFree);
+      return std::shared_ptr<net::Bound>();
+    case ControlState::kReleased:
+      if (auto made = bind(); !made) return made.error();
+      [[fallthrough]];
+    case ControlState::kBound:
+      set_state(ControlEvent::kConnectBound);
+      return std::move(bound_);
+    case ControlState::kInUse:
+      return Error{Errno::isconn, "one connection at a time from a fixed port"};
+    case ControlState::kListening:
+      return Error{Errno::inval, "listening"};
+    case ControlState::kClosed:
+      break;
+  }
+  return Error{Errno::badf, "control closed"};
+}
+
+void Control::bound_connection_over() {
+  if (state_ == ControlState::kInUse) set_state(ControlEvent::kConnectionEnd);
+}
+
+Result<policy::Endpoint> Control::local_endpoint() const {
+  if (listener_) return listener_->local_endpoint();
+  if (bound_) return bound_->local_endpoint();
+  if (state_ == ControlState::kInUse || state_ == ControlState::kReleased) return opened_.endpoint;
+  return Error{Errno::notconn, "no socket"};
+}
+
+void Control::last_handle_closed() {
+  set_state(ControlEvent::kClose);
+  if (bound_) bound_->close();
+  bound_.reset();
+  if (listener_) listener_->close();
+  if (auto admitted = std::move(admitted_)) admitted->abort({Errno::connaborted, "control closed"});
+  accepting_.wake_all();
+  room_.set();
+}
+
+}  // namespace wasi_netd::broker

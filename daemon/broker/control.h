@@ -1,0 +1,67 @@
+#pragma once
+// A control: a bound endpoint from which to connect or on which to listen.
+//
+// Held by handles and by the flow that admits peers. An any:0 control makes a socket only when a call needs one.
+// Listening, it accepts, judges and then holds at most one peer; a denied peer is reset and nobody hears of it. When
+// the connection quota or the descriptors are used up it holds the next peer back and waits for something to be given
+// back. The tenant's loop.
+#include <memory>
+#include <string>
+
+#include "daemon/base/event.h"
+#include "daemon/broker/call.h"
+#include "daemon/broker/connection.h"
+#include "daemon/broker/control_state.h"
+#include "daemon/broker/object.h"
+#include "daemon/net/net.h"
+#include "policy/policy.h"
+
+namespace wasi_netd::broker {
+
+class Control final : public Object, public std::enable_shared_from_this<Control> {
+ public:
+  // `opened` is the open request as judged; its endpoint is what will be bound.
+  Control(std::shared_ptr<Session>, policy::Request opened, policy::Transport);
+  ~Control() override;
+
+  const policy::Request& opened() const { return opened_; }
+  policy::Transport transport() const { return transport_; }
+  ControlState state() const { return state_; }
+
+  // Makes the socket: at open for a fixed address, later for an any:0 one. From kIdle or kReleased.
+  Status bind();
+  // inval: listening or in use. backlog 0: the default.
+  Status listen(int backlog);
+  // Takes the judged peer, without a handle yet; `again` when there is none and `nonblock`, `badf` when the control was
+  // closed, `canceled`. `keep` gives a taken peer back when no handle could be made for it.
+  Task<Result<std::shared_ptr<Connection>>> accept(bool nonblock, Call&);
+  void keep(std::shared_ptr<Connection>);
+  // May a connection be made from here? On success its socket, or null when it shall use a fresh one. isconn: in use.
+  // inval: listening.
+  Result<std::shared_ptr<net::Bound>> prepare_connect();
+  void bound_connection_over();
+  // notconn: no socket yet (call bind() first).
+  Result<policy::Endpoint> local_endpoint() const;
+
+  uint32_t readiness() override { return admitted_ ? kReadable : 0; }
+
+ private:
+  void last_handle_closed() override;
+  void set_state(ControlEvent);
+  static Task<void> run_admit(std::shared_ptr<Control> self);
+  // Judges one peer; a permitted one is charged (waiting for room) and becomes admitted_.
+  static Task<void> admit(std::shared_ptr<Control> self, std::shared_ptr<net::Connection> peer);
+  // Completes when a connection of the tenant ended, or after kDescriptorRetry for other tenants' descriptors.
+  static Task<void> wait_for_room(std::shared_ptr<Control> self, bool descriptors);
+
+  const policy::Request opened_;
+  const policy::Transport transport_;
+  ControlState state_ = ControlState::kIdle;
+  std::shared_ptr<net::Bound> bound_;
+  std::shared_ptr<net::Listener> listener_;
+  std::shared_ptr<Connection> admitted_;
+  WaitList accepting_;
+  Event room_;  // for run_admit: the admitted peer was taken, a quota was given back, or the control was closed
+};
+
+}  // namespace wasi_netd::broker

@@ -1,0 +1,28 @@
+#pragma once
+// From an address as a guest gave it to the addresses that may be dialled: judged by the policy, resolved once, every
+// answer judged again. The tenant's loop.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/broker/session.h"
+#include "daemon/net/net.h"
+#include "policy/policy.h"
+
+namespace wasi_netd::broker {
+
+// The verdict on `request` before any look-up. A literal address that is denied as such may still be the answer of a
+// permitted resolve of this session; then it is judged, and later dialled, as that name.
+policy::Decision judge(const Session&, policy::Request& request);
+
+// The name in request.endpoint, which judge() permitted, to permitted endpoints of its port. Writes the audit record of
+// the decision. acces: no answer is permitted. noent, timedout, io: the look-up failed.
+struct Permitted {
+  std::vector<policy::Endpoint> endpoints;
+  std::vector<policy::Request> requests;  // one per endpoint, as judged
+  std::chrono::seconds ttl{0};
+};
+Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session>, policy::Request request, std::string asked,
+                                          policy::Decision name_decision);
+
+}  // namespace wasi_netd::broker

@@ -1,0 +1,170 @@
+#include "daemon/broker/session.h"
+
+#include <utility>
+
+#include "daemon/broker/connection.h"
+#include "daemon/broker/stream.h"
+#include "daemon/broker/tenant.h"
+
+namespace wasi_netd::broker {
+namespace {
+
+constexpr size_t kMaxKnownNames = 1024;
+
+uint64_t limit_of(const std::optional<uint64_t>& limit) { return limit.value_or(Quota::kUnlimited); }
+
+// The connection behind a handle's object, if there is one.
+Connection* connection_of(const Object& object) {
+  if (object.kind() == Kind::kConnection) return const_cast<Connection*>(static_cast<const Connection*>(&object));
+  if (object.kind() == Kind::kStream) return &static_cast<const Stream&>(object).connection();
+  return nullptr;
+}
+
+bool in_transfer(const Object& object) {
+  return object.kind() == Kind::kStream && static_cast<const Stream&>(object).mode() == Stream::Mode::kTransfer;
+}
+
+}  // namespace
+
+Session::Session(Tenant& tenant, std::string guest, const policy::Limits& limits, Charge charge)
+    : tenant_(tenant),
+      guest_(std::move(guest)),
+      charge_(std::move(charge)),
+      handles_quota_("session handles", limit_of(limits.handles), &tenant.handles_quota()),
+      connections_quota_("session connections", limit_of(limits.connections), &tenant.connections_quota()),
+      buffers_quota_("session buffers", limit_of(limits.buffers), &tenant.buffers_quota()),
+      changed_(tenant.loop()),
+      handles_fewer_(tenant.loop()) {}
+
+Session::~Session() = default;
+
+AuditSubject Session::subject(std::string_view protocol) const { return {tenant_.name(), label_, guest_, protocol}; }
+
+Result<NewHandle> Session::insert(std::shared_ptr<Object> object, const Rights& rights) {
+  if (ended_) return Error{Errno::connaborted, "session is over"};
+  auto charge = handles_quota_.charge(1);
+  if (!charge) {
+    tenant_.audit().quota(subject(), "handles", handles_quota_.used());
+    return Error{Errno::mfile, "handle quota"};
+  }
+  const Token token = Token::make();
+  object->handle_opened();
+  handles_.emplace(token, Handle{std::move(object), rights, std::move(*charge)});
+  return NewHandle{token, rights};
+}
+
+Result<Handle*> Session::find(const Token& token, RightSet needed) {
+  const auto found = handles_.find(token);
+  if (found == handles_.end()) return Error{Errno::badf, "no such handle"};
+  if ((needed & ~found->second.rights.base) != 0) return Error{Errno::notcapable, "right missing"};
+  return &found->second;
+}
+
+Result<Handle*> Session::find(const Token& token, Kind kind, RightSet needed) {
+  auto handle = find(token, 0);
+  if (!handle) return handle;
+  if ((*handle)->object->kind() != kind) return Error{Errno::inval, "another kind of handle"};
+  return find(token, needed);
+}
+
+Status Session::close(const Token& token) {
+  const auto found = handles_.find(token);
+  if (found == handles_.end()) return Error{Errno::badf, "no such handle"};
+  // Out of the table first: what the object does next may look at the table.
+  const Handle handle = std::move(found->second);
+  handles_.erase(found);
+  ready_.erase(token);
+  handle.object->disarm(token);
+  handle.object->handle_closed();
+  handles_fewer_.set();
+  return {};
+}
+
+void Session::tell_ready(const Token& handle, uint32_t readiness) {
+  ready_[handle] |= readiness;
+  changed_.set();
+}
+
+void Session::tell_closing() {
+  closing_ = true;
+  changed_.set();
+}
+
+Task<SessionEvent> Session::next_event() {
+  for (;;) {
+    if (std::exchange(closing_, false)) co_return SessionEvent{SessionEvent::Kind::kClosing, {}, 0};
+    if (!ready_.empty()) {
+      const auto first = ready_.begin();
+      const SessionEvent event{SessionEvent::Kind::kReady, first->first, first->second};
+      ready_.erase(first);
+      co_return event;
+    }
+    if (ended_) co_return SessionEvent{SessionEvent::Kind::kEnd, {}, 0};
+    co_await changed_.wait();
+  }
+}
+
+void Session::remember_answer(const policy::IpAddress& address, const std::string& name, std::chrono::seconds ttl) {
+  if (names_.size() >= kMaxKnownNames) {
+    auto oldest = names_.begin();
+    for (auto it = names_.begin(); it != names_.end(); ++it) {
+      if (it->second.until < oldest->second.until) oldest = it;
+    }
+    names_.erase(oldest);
+  }
+  names_[policy::to_string(address)] = {name, std::chrono::steady_clock::now() + ttl};
+}
+
+std::optional<std::string> Session::name_of(const policy::IpAddress& address) const {
+  const auto found = names_.find(policy::to_string(address));
+  if (found == names_.end() || found->second.until < std::chrono::steady_clock::now()) return std::nullopt;
+  return found->second.name;
+}
+
+void Session::close_handles(bool keep_streams_in_transfer) {
+  std::vector<Token> doomed;
+  for (const auto& [token, handle] : handles_) {
+    if (!keep_streams_in_transfer || !in_transfer(*handle.object)) doomed.push_back(token);
+  }
+  for (const Token& token : doomed) (void)close(token);
+}
+
+bool Session::has_stream_in_transfer() const {
+  for (const auto& [token, handle] : handles_) {
+    if (in_transfer(*handle.object)) return true;
+  }
+  return false;
+}
+
+Task<void> Session::end(std::chrono::milliseconds linger) {
+  const auto self = shared_from_this();
+  close_handles(true);
+  Timer deadline(tenant_.loop(), linger);
+  const auto expired = std::make_shared<bool>(false);  // the timer's handler may outlive this frame
+  deadline.async_wait([self, expired](boost::system::error_code ec) {
+    if (ec) return;
+    *expired = true;
+    self->handles_fewer_.set();
+  });
+  while (!ended_ && !*expired && has_stream_in_transfer()) co_await handles_fewer_.wait();
+  deadline.cancel();
+  abort();
+}
+
+void Session::abort() {
+  if (std::exchange(ended_, true)) return;
+  const auto self = shared_from_this();  // the tenant's share goes below
+  std::vector<std::shared_ptr<Object>> objects;
+  for (const auto& [token, handle] : handles_) objects.push_back(handle.object);
+  for (const auto& object : objects) {
+    if (Connection* connection = connection_of(*object)) connection->abort({Errno::connaborted, "session ended"});
+    if (in_transfer(*object)) static_cast<Stream&>(*object).cut_transfer();
+  }
+  close_handles(false);
+  tenant_.remove_session(*this);
+  charge_.release();
+  changed_.set();
+  handles_fewer_.set();
+}
+
+}  // namespace wasi_netd::broker

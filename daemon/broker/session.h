@@ -1,0 +1,121 @@
+#pragma once
+// One guest instance: its handles, what it may use up, and what it is to be told.
+//
+// Made by Tenant::open_session, held by the tenant until end() or abort() and by the objects that still deliver bytes
+// after that. The tenant's loop. A handle is found only through find(), which checks kind and rights: no call can
+// forget to.
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/base/error.h"
+#include "daemon/base/event.h"
+#include "daemon/base/quota.h"
+#include "daemon/base/token.h"
+#include "daemon/broker/audit.h"
+#include "daemon/broker/call.h"
+#include "daemon/broker/object.h"
+#include "daemon/broker/rights.h"
+#include "policy/policy.h"
+
+namespace wasi_netd::broker {
+
+class Tenant;
+
+struct Handle {
+  std::shared_ptr<Object> object;
+  Rights rights;
+  Charge charge;
+};
+
+// What a call that makes a handle answers.
+struct NewHandle {
+  Token token;
+  Rights rights;
+};
+
+// What the host is told, in this order of precedence. Taken from the session one at a time.
+struct SessionEvent {
+  enum class Kind : uint8_t { kClosing, kReady, kEnd } kind;
+  Token handle;
+  uint32_t readiness = 0;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(Tenant& tenant, std::string guest, const policy::Limits& limits, Charge charge);
+  ~Session();
+
+  const Token& token() const { return token_; }
+  const std::string& guest() const { return guest_; }
+  Tenant& tenant() const { return tenant_; }
+  AuditSubject subject(std::string_view protocol = {}) const;
+
+  // ---- handles ----
+  // mfile when the handle quota is used up; the object is untouched then.
+  Result<NewHandle> insert(std::shared_ptr<Object>, const Rights&);
+  // badf: no such handle. inval: another kind. notcapable: a right is missing. The pointer is good until the next
+  // change of the table, so not across a co_await.
+  Result<Handle*> find(const Token&, RightSet needed);
+  Result<Handle*> find(const Token&, Kind, RightSet needed);
+  template <class T>
+  Result<std::shared_ptr<T>> find(const Token& token, Kind kind, RightSet needed) {
+    auto handle = find(token, kind, needed);
+    if (!handle) return handle.error();
+    return std::static_pointer_cast<T>((*handle)->object);
+  }
+  Status close(const Token&);
+  size_t handle_count() const { return handles_.size(); }
+
+  // ---- quotas ----
+  Quota& handles_quota() { return handles_quota_; }
+  Quota& connections_quota() { return connections_quota_; }
+  Quota& buffers_quota() { return buffers_quota_; }
+
+  // ---- events for the host ----
+  void tell_ready(const Token& handle, uint32_t readiness);
+  void tell_closing();
+  // Completes with the next event; kEnd when the session is over. One waiter.
+  Task<SessionEvent> next_event();
+
+  // ---- names that were resolved for this session ----
+  // An answer counts as its name until its TTL has passed (docs/guest-api.md, row RESOLVE). Bounded: the oldest go.
+  void remember_answer(const policy::IpAddress&, const std::string& name, std::chrono::seconds ttl);
+  std::optional<std::string> name_of(const policy::IpAddress&) const;
+
+  // ---- the end ----
+  bool ended() const { return ended_; }
+  // Orderly: closes every handle but those of streams that are in a call of their own; completes when these have
+  // delivered and closed, or after `linger`, and then everything left is aborted.
+  Task<void> end(std::chrono::milliseconds linger);
+  // At once: connections are reset, handles closed, waiting calls woken. Idempotent.
+  void abort();
+
+ private:
+  void close_handles(bool keep_streams_in_transfer);
+  bool has_stream_in_transfer() const;
+
+  Tenant& tenant_;
+  const std::string guest_;
+  const Token token_ = Token::make();
+  const std::string label_ = token_.label();
+  Charge charge_;
+  Quota handles_quota_, connections_quota_, buffers_quota_;
+  std::unordered_map<Token, Handle, TokenHash> handles_;
+  std::unordered_map<Token, uint32_t, TokenHash> ready_;
+  bool closing_ = false;
+  bool ended_ = false;
+  Event changed_;        // an event for next_event()
+  Event handles_fewer_;  // for end()
+  struct KnownName {
+    std::string name;
+    std::chrono::steady_clock::time_point until;
+  };
+  std::map<std::string, KnownName> names_;  // by address text
+};
+
+}  // namespace wasi_netd::broker

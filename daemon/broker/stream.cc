@@ -1,0 +1,128 @@
+#include "daemon/broker/stream.h"
+
+#include "daemon/broker/session.h"
+#include "daemon/broker/tenant.h"
+
+namespace wasi_netd::broker {
+
+namespace asio = boost::asio;
+
+Stream::Stream(std::shared_ptr<Session> session, std::shared_ptr<Connection> connection,
+               std::shared_ptr<net::Stream> net)
+    : Object(session, Kind::kStream),
+      connection_(std::move(connection)),
+      net_(std::move(net)),
+      readable_(session->tenant().loop()),
+      writable_(session->tenant().loop()) {}
+
+Stream::~Stream() = default;
+
+Error Stream::reason(Error from_socket) const {
+  // A connection that we ended tells why; its socket only knows that it was closed.
+  if (connection_->state() != ConnectionState::kConnected) return connection_->error();
+  return from_socket;
+}
+
+Status Stream::enter_transfer(std::function<void()> cut) {
+  if (mode_ != Mode::kFree || reading_ || writing_) return Error{Errno::busy, "stream in use"};
+  mode_ = Mode::kTransfer;
+  cut_transfer_ = std::move(cut);
+  return {};
+}
+
+void Stream::leave_transfer() {
+  mode_ = Mode::kFree;
+  cut_transfer_ = nullptr;
+}
+
+void Stream::cut_transfer() {
+  if (cut_transfer_) cut_transfer_();
+}
+
+Task<Result<size_t>> Stream::read_some(asio::mutable_buffer buffer) {
+  Result<size_t> got = co_await net_->read_some(buffer);
+  if (!got) co_return reason(got.error());
+  connection_->count_in(*got);
+  co_return *got;
+}
+
+Task<Result<size_t>> Stream::write_some(asio::const_buffer buffer) {
+  Result<size_t> sent = co_await net_->write_some(buffer);
+  if (!sent) co_return reason(sent.error());
+  connection_->count_out(*sent);
+  co_return *sent;
+}
+
+Status Stream::shutdown(bool read, bool write) {
+  if (connection_->state() != ConnectionState::kConnected) return connection_->error();
+  if (read) {
+    if (auto done = net_->shutdown_read(); !done) return done.error();
+  }
+  if (write) return net_->shutdown_write();
+  return {};
+}
+
+Task<Result<size_t>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Call& call) {
+  if (mode_ != Mode::kFree || reading_) co_return Error{Errno::busy, "stream in use"};
+  reading_ = true;
+  Result<size_t> got = net_->read_now(buffer);
+  while (!got && got.error().code == Errno::again && !nonblock && !call.cancelled()) {
+    ready_ &= ~kReadable;
+    watch(kReadable);
+    co_await readable_.wait(call);
+    got = net_->read_now(buffer);
+  }
+  reading_ = false;
+  if (!got && got.error().code == Errno::again) {
+    ready_ &= ~kReadable;
+    if (!nonblock) co_return Error{Errno::canceled, "call cancelled"};
+  }
+  if (!got) co_return reason(got.error());
+  connection_->count_in(*got);
+  co_return *got;
+}
+
+Task<Result<size_t>> Stream::write(asio::const_buffer buffer, bool nonblock, Call& call) {
+  if (mode_ != Mode::kFree || writing_) co_return Error{Errno::busy, "stream in use"};
+  writing_ = true;
+  Result<size_t> sent = net_->write_now(buffer);
+  while (!sent && sent.error().code == Errno::again && !nonblock && !call.cancelled()) {
+    ready_ &= ~kWritable;
+    watch(kWritable);
+    co_await writable_.wait(call);
+    sent = net_->write_now(buffer);
+  }
+  writing_ = false;
+  if (!sent && sent.error().code == Errno::again) {
+    ready_ &= ~kWritable;
+    if (!nonblock) co_return Error{Errno::canceled, "call cancelled"};
+  }
+  if (!sent) co_return reason(sent.error());
+  connection_->count_out(*sent);
+  co_return *sent;
+}
+
+void Stream::watch(uint32_t interest) {
+  for (const uint32_t direction : {kReadable, kWritable}) {
+    if ((interest & direction) == 0 || (watching_ & direction) != 0) continue;
+    watching_ |= direction;
+    session().tenant().spawn(run_watch(shared_from_this(), direction));
+  }
+}
+
+Task<void> Stream::run_watch(std::shared_ptr<Stream> self, uint32_t direction) {
+  if (direction == kReadable) {
+    (void)co_await self->net_->wait_readable();
+    self->readable_.wake_all();
+  } else {
+    (void)co_await self->net_->wait_writable();
+    self->writable_.wake_all();
+  }
+  self->watching_ &= ~direction;
+  self->ready_ |= direction;
+  self->readiness_changed();
+}
+
+void Stream::last_handle_closed() { connection_->stream_released(); }
+
+}  // namespace wasi_netd::broker

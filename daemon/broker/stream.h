@@ -1,0 +1,64 @@
+#pragma once
+// A stream: bytes in both directions on a connection.
+//
+// Held by handles and by the flow that moves its bytes. At most one mode at a time: kFree (Read and Write, one call
+// each way) or kTransfer (one rpc owns both directions). The tenant's loop.
+#include <functional>
+#include <memory>
+
+#include <boost/asio/buffer.hpp>
+
+#include "daemon/broker/call.h"
+#include "daemon/broker/connection.h"
+#include "daemon/broker/object.h"
+#include "daemon/net/net.h"
+
+namespace wasi_netd::broker {
+
+class Stream final : public Object, public std::enable_shared_from_this<Stream> {
+ public:
+  enum class Mode : uint8_t { kFree, kTransfer };
+
+  Stream(std::shared_ptr<Session>, std::shared_ptr<Connection>, std::shared_ptr<net::Stream>);
+  ~Stream() override;
+
+  Connection& connection() const { return *connection_; }
+  Mode mode() const { return mode_; }
+
+  // busy: in a mode already, or a Read or Write is waiting. `cut` ends the transfer's rpc whatever it waits for.
+  Status enter_transfer(std::function<void()> cut);
+  void leave_transfer();
+  void cut_transfer();
+
+  // What was received or taken is counted on the connection. An error is the stream's: connreset, pipe, or why the
+  // connection was ended by us. One read and one write at a time.
+  Task<Result<size_t>> read_some(boost::asio::mutable_buffer);
+  Task<Result<size_t>> write_some(boost::asio::const_buffer);
+  Status shutdown(bool read, bool write);
+
+  // Unary mode, with a call that can be cancelled (`canceled`) and without waiting (`again`). busy: in transfer, or
+  // another call of this direction is waiting.
+  Task<Result<size_t>> read(boost::asio::mutable_buffer, bool nonblock, Call&);
+  Task<Result<size_t>> write(boost::asio::const_buffer, bool nonblock, Call&);
+
+  uint32_t readiness() override { return ready_; }
+
+ private:
+  // The state of watching one direction of a free stream for poll.
+  static Task<void> run_watch(std::shared_ptr<Stream> self, uint32_t direction);
+  void watch(uint32_t interest) override;
+  void last_handle_closed() override;
+  // The connection's own reason where we ended it, else what the socket said.
+  Error reason(Error from_socket) const;
+
+  const std::shared_ptr<Connection> connection_;
+  const std::shared_ptr<net::Stream> net_;
+  Mode mode_ = Mode::kFree;
+  std::function<void()> cut_transfer_;
+  bool reading_ = false, writing_ = false;
+  uint32_t ready_ = 0;  // told by the last watch, until a call answers `again`
+  uint32_t watching_ = 0;
+  WaitList readable_, writable_;
+};
+
+}  // namespace wasi_netd::broker

@@ -1,0 +1,68 @@
+#pragma once
+// The tenant's Unix socket: accepts Wasm hosts, asks the kernel who they are, and hands those the policy admits to the
+// tenant's gRPC server.
+//
+// Socket mode is 0666: not the file but SO_PEERCRED decides (a daemon that is not root cannot chown). Of each admitted
+// connection a duplicate descriptor is kept: it tells when the host is gone, and shutting it down cuts the host off.
+// The duplicates hang in an epoll set of their own that reports hang-ups only, so that traffic does not wake the loop.
+// The tenant's loop.
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+
+#include "daemon/base/error.h"
+#include "daemon/base/quota.h"
+#include "daemon/broker/tenant.h"
+
+namespace wasi_netd::rpc {
+
+using net::Task;
+
+class HostListener : public std::enable_shared_from_this<HostListener> {
+ public:
+  // Takes an admitted host's descriptor.
+  using Admit = std::function<void(int fd)>;
+
+  // Binds `path`, replacing a socket that nobody listens on any more. addrinuse: somebody does.
+  static Result<std::shared_ptr<HostListener>> open(broker::Tenant&, const std::string& path, Admit);
+  ~HostListener();
+
+  // Spawns the flows that accept and that watch for hang-ups.
+  void start();
+  // No new hosts; the socket file is removed.
+  void close();
+  // Cuts every host off and stops watching. Idempotent.
+  void cut_all();
+  size_t host_count() const { return hosts_.size(); }
+
+ private:
+  using Socket = boost::asio::basic_stream_socket<boost::asio::local::stream_protocol, net::Loop>;
+  using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::local::stream_protocol, net::Loop>;
+  using Descriptor = boost::asio::posix::basic_stream_descriptor<net::Loop>;
+  struct Host {
+    int fd;  // the duplicate
+    Charge charge;
+  };
+
+  HostListener(broker::Tenant&, std::string path, Admit);
+  static Task<void> run_accept(std::shared_ptr<HostListener> self);
+  static Task<void> run_watch(std::shared_ptr<HostListener> self);
+  void admit(Socket socket);
+  void reap();
+
+  broker::Tenant& tenant_;
+  const std::string path_;
+  Admit admit_;
+  Acceptor acceptor_;
+  Descriptor hangups_;  // the epoll set
+  std::unordered_map<uint64_t, Host> hosts_;
+  uint64_t next_host_ = 0;
+  uint64_t device_ = 0, inode_ = 0;  // of the socket file, so that close() removes no other
+};
+
+}  // namespace wasi_netd::rpc

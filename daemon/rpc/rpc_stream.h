@@ -1,0 +1,102 @@
+#pragma once
+// A bidirectional rpc as a loop sees it: the one place where gRPC's threads meet a loop for streams (unary_rpc.h is the
+// other, for single calls).
+//
+// gRPC runs the On* reactions on its own threads, possibly at once; each posts to the loop and touches nothing else.
+// gRPC holds one share of the object until OnDone, the flows that use it hold others. The public functions belong to
+// the loop. Every rpc must be finished, or Server::Shutdown never returns: RpcStream::run() sees to it.
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <grpcpp/grpcpp.h>
+
+#include "daemon/base/event.h"
+#include "daemon/net/net.h"
+
+namespace wasi_netd::rpc {
+
+using net::Loop;
+using net::Task;
+
+template <class In, class Out>
+class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
+ public:
+  static std::shared_ptr<RpcStream> open(Loop loop, grpc::CallbackServerContext* context) {
+    std::shared_ptr<RpcStream> stream(new RpcStream(std::move(loop), context));
+    stream->self_ = stream;
+    return stream;
+  }
+
+  // The next message, good until the next read(). Null: half-closed, cancelled or dead. One reader.
+  Task<const In*> read() {
+    if (done_) co_return nullptr;
+    this->StartRead(&in_);
+    co_await read_done_.wait();
+    co_return read_ok_ ? &in_ : nullptr;
+  }
+  // Completes when gRPC has taken the message past flow control, so at most one message of a call waits in the process.
+  // False: dead or finished. Two writers at most; the second waits for the first.
+  Task<bool> write(const Out& out) {
+    while (writing_) co_await write_free_.wait();
+    if (finish_ || done_) co_return false;
+    writing_ = true;
+    this->StartWrite(&out);
+    co_await write_done_.wait();
+    writing_ = false;
+    write_free_.set();
+    if (finish_ && !finished_) send_finish();
+    co_return write_ok_;
+  }
+  // Once is enough; later calls change nothing. Waits for a write in flight (gRPC forbids Finish beside one).
+  void finish(grpc::Status status) {
+    if (finish_) return;
+    finish_ = std::move(status);
+    if (!writing_) send_finish();
+  }
+  // Ends the rpc although an operation is waiting on the peer.
+  void cut() {
+    if (!finished_) context_->TryCancel();
+  }
+  // The peer cancelled, died, or cut() was called.
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  RpcStream(Loop loop, grpc::CallbackServerContext* context)
+      : loop_(loop), context_(context), read_done_(loop), write_done_(loop), write_free_(loop) {}
+
+  void send_finish() {
+    finished_ = true;
+    this->Finish(*finish_);
+  }
+  void OnReadDone(bool ok) override {
+    boost::asio::post(loop_, [self = self_, ok] {
+      self->read_ok_ = ok;
+      self->read_done_.resume();
+    });
+  }
+  void OnWriteDone(bool ok) override {
+    boost::asio::post(loop_, [self = self_, ok] {
+      self->write_ok_ = ok;
+      self->write_done_.resume();
+    });
+  }
+  void OnCancel() override {
+    boost::asio::post(loop_, [self = self_] { self->cancelled_ = true; });
+  }
+  void OnDone() override {
+    boost::asio::post(loop_, [self = std::move(self_)] { self->done_ = true; });
+  }
+
+  Loop loop_;
+  grpc::CallbackServerContext* const context_;  // gRPC's; gone after OnDone
+  std::shared_ptr<RpcStream> self_;
+  In in_;
+  Event read_done_, write_done_, write_free_;
+  bool read_ok_ = false, write_ok_ = false, writing_ = false, finished_ = false, cancelled_ = false, done_ = false;
+  std::optional<grpc::Status> finish_;
+};
+
+}  // namespace wasi_netd::rpc

@@ -1,0 +1,83 @@
+#include "daemon/rpc/tenant_server.h"
+
+#include <algorithm>
+#include <unistd.h>
+
+#include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
+#include <spdlog/spdlog.h>
+
+#include "daemon/rpc/transfer.h"
+
+namespace wasi_netd::rpc {
+namespace {
+
+// Room for the protobuf around the largest data frame.
+constexpr int kMaxMessage = kChunk + 1024;
+
+// Every stream may have its Transfer and every session its OpenSession; what is left is for calls that wait.
+int max_calls(broker::Tenant& tenant) {
+  constexpr uint64_t kUnaryCalls = 256, kMost = 1'000'000;
+  return static_cast<int>(std::min(
+      std::min(tenant.handles_quota().limit(), kMost) + std::min(tenant.sessions_quota().limit(), kMost) + kUnaryCalls,
+      kMost));
+}
+
+}  // namespace
+
+TenantServer::TenantServer(net::Loop loop, std::shared_ptr<const policy::TenantPolicy> policy,
+                           std::chrono::milliseconds linger, AuditLog& log,
+                           std::shared_ptr<const ReflectionIndex> reflection)
+    : tenant_(std::move(loop), std::move(policy), linger, log),
+      broker_service_(tenant_),
+      health_service_({v1::Broker::service_full_name()}),
+      reflection_service_(std::move(reflection)) {}
+
+TenantServer::~TenantServer() = default;
+
+Status TenantServer::listen(const std::string& socket_path) {
+  auto listener = HostListener::open(tenant_, socket_path, [this](int fd) { admit(fd); });
+  if (!listener) return listener.error();
+  listener_ = std::move(*listener);
+  listener_->start();
+  return {};
+}
+
+void TenantServer::admit(int fd) {
+  if (!server_) {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&broker_service_);
+    builder.RegisterService(&health_service_);
+    builder.RegisterService(&reflection_service_);
+    builder.SetMaxReceiveMessageSize(kMaxMessage);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, max_calls(tenant_));
+    // With BDP probing a stream nobody reads grows to megabytes of window.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, static_cast<int>(kReceiveWindow));
+    builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 4096);
+    server_ = builder.BuildAndStart();
+    WASI_NETD_CHECK(server_ != nullptr, tenant_.name() + ": gRPC server without ports");
+  }
+  grpc::AddInsecureChannelFromFd(server_.get(), fd);  // takes the descriptor
+}
+
+void TenantServer::drain(std::function<void()> idle) {
+  if (listener_) listener_->close();
+  health_service_.set_serving(false);
+  tenant_.drain(std::move(idle));
+}
+
+void TenantServer::stop(std::function<void()> done) {
+  drain(nullptr);
+  tenant_.stop(std::move(done));
+  if (listener_) listener_->cut_all();
+}
+
+void TenantServer::shutdown_server() {
+  if (!server_) return;
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Wait();
+}
+
+}  // namespace wasi_netd::rpc

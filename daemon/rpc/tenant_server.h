@@ -1,0 +1,50 @@
+#pragma once
+// One tenant being served: the tenant, its socket and its gRPC server.
+//
+// The server is made when the first host connects (a tenant without hosts costs a socket). Functions run on the
+// tenant's loop but the constructor, shutdown_server() and the destructor, which run where the daemon is started and
+// stopped.
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <grpcpp/server.h>
+
+#include "daemon/broker/tenant.h"
+#include "daemon/rpc/broker_service.h"
+#include "daemon/rpc/health_service.h"
+#include "daemon/rpc/host_listener.h"
+#include "daemon/rpc/reflection_service.h"
+
+namespace wasi_netd::rpc {
+
+class TenantServer {
+ public:
+  TenantServer(net::Loop, std::shared_ptr<const policy::TenantPolicy>, std::chrono::milliseconds linger, AuditLog&,
+               std::shared_ptr<const ReflectionIndex>);
+  // stop() has completed and shutdown_server() was called.
+  ~TenantServer();
+
+  // Before the loop runs, or on it.
+  Status listen(const std::string& socket_path);
+  broker::Tenant& tenant() { return tenant_; }
+  size_t host_count() const { return listener_ ? listener_->host_count() : 0; }
+
+  // No new hosts or sessions. `idle` runs, on the loop, when no session is left (at once, or later).
+  void drain(std::function<void()> idle);
+  // Aborts what is left. `done` runs on the loop when every flow has ended; that may need shutdown_server() meanwhile.
+  void stop(std::function<void()> done);
+  // Cancels every rpc and returns when all are finished. Blocks: never on a loop, and the loops must be running.
+  void shutdown_server();
+
+ private:
+  void admit(int fd);
+  broker::Tenant tenant_;
+  BrokerService broker_service_;
+  HealthService health_service_;
+  ReflectionService reflection_service_;
+  std::shared_ptr<HostListener> listener_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace wasi_netd::rpc

@@ -1,0 +1,207 @@
+#include "daemon/rpc/transfer.h"
+
+#include <algorithm>
+
+#include "daemon/broker/calls.h"
+#include "daemon/broker/stream.h"
+#include "daemon/rpc/messages.h"
+
+namespace wasi_netd::rpc {
+namespace {
+
+using broker::Session;
+using broker::Stream;
+using broker::Tenant;
+using Rpc = RpcStream<v1::TransferRequest, v1::TransferReply>;
+
+constexpr size_t kSmallestChunk = 4 * 1024;
+constexpr size_t kReserve = kReceiveWindow + kSmallestChunk;
+
+// How much to read at once: follows what the stream delivers, between kSmallestChunk and kChunk, as far as `buffers`
+// allows.
+class ChunkSize {
+ public:
+  explicit ChunkSize(Quota& buffers) : buffers_(buffers) {}
+  size_t size() const { return size_; }
+  void took(size_t bytes) {
+    if (bytes == size_ && size_ < kChunk) {
+      resize(std::min(size_ * 4, kChunk));
+    } else if (bytes < size_ / 4 && size_ > kSmallestChunk) {
+      resize(kSmallestChunk);
+    }
+  }
+
+ private:
+  void resize(size_t size) {
+    extra_.release();
+    auto charge = buffers_.charge(size - kSmallestChunk);
+    size_ = charge ? size : kSmallestChunk;
+    if (charge) extra_ = std::move(*charge);
+  }
+  Quota& buffers_;
+  Charge extra_;
+  size_t size_ = kSmallestChunk;
+};
+
+struct Transfer {
+  Transfer(std::shared_ptr<Rpc> rpc_in, Loop loop) : rpc(std::move(rpc_in)), down_over(loop) {}
+  std::shared_ptr<Rpc> rpc;
+  std::shared_ptr<Session> session;
+  Token handle;
+  std::shared_ptr<Stream> stream;
+  bool down_running = false;
+  bool stop_reading = false;
+  Event down_over;
+};
+using TransferPtr = std::shared_ptr<Transfer>;
+
+Task<void> down(TransferPtr transfer) {
+  ChunkSize chunk(transfer->session->buffers_quota());
+  v1::TransferReply reply;
+  std::string& data = *reply.mutable_data();
+  while (!transfer->stop_reading) {
+    data.resize(chunk.size());
+    auto got = co_await transfer->stream->read_some(boost::asio::buffer(data));
+    if (transfer->stop_reading) break;
+    if (!got || *got == 0) {
+      v1::TransferReply last;
+      if (got) {
+        last.mutable_fin();
+      } else {
+        last.set_error(to_proto(got.error().code));
+      }
+      (void)co_await transfer->rpc->write(last);
+      break;
+    }
+    data.resize(*got);
+    if (!co_await transfer->rpc->write(reply)) break;
+    chunk.took(*got);
+  }
+  transfer->down_running = false;
+  transfer->down_over.set();
+}
+
+// False: writing is over (told to the host).
+Task<bool> write_all(TransferPtr transfer, const std::string& data) {
+  size_t done = 0;
+  while (done < data.size()) {
+    auto sent = co_await transfer->stream->write_some(boost::asio::buffer(data.data() + done, data.size() - done));
+    if (!sent) {
+      v1::TransferReply over;
+      over.set_write_error(to_proto(sent.error().code));
+      (void)co_await transfer->rpc->write(over);
+      co_return false;
+    }
+    done += *sent;
+  }
+  co_return true;
+}
+
+// Until the host closes (OK), breaks off (CANCELLED) or sends what no correct shim sends (INVALID_ARGUMENT).
+Task<grpc::Status> up(TransferPtr transfer) {
+  bool writable = true;  // false after fin or an error: later data is dropped, the host was told
+  while (const v1::TransferRequest* request = co_await transfer->rpc->read()) {
+    switch (request->frame_case()) {
+      case v1::TransferRequest::kData: {
+        if (request->data().size() > kChunk) co_return malformed("data over 64 KiB");
+        // The right may be taken away at any time, so it is asked for every frame.
+        auto allowed = transfer->session->find(transfer->handle, right::fd_write);
+        if (!allowed) {
+          v1::TransferReply refused;
+          refused.set_write_error(to_proto(allowed.error().code));
+          writable = false;
+          (void)co_await transfer->rpc->write(refused);
+        } else if (writable) {
+          writable = co_await write_all(transfer, request->data());
+        }
+        break;
+      }
+      case v1::TransferRequest::kFin:
+        writable = false;
+        (void)transfer->stream->shutdown(false, true);  // an error is the stream's: the down flow tells it
+        break;
+      case v1::TransferRequest::kStopReading:
+        transfer->stop_reading = true;
+        break;
+      case v1::TransferRequest::kClose:
+        transfer->stream->leave_transfer();
+        (void)transfer->session->close(transfer->handle);
+        co_return grpc::Status::OK;
+      default:
+        co_return malformed("unexpected frame");
+    }
+  }
+  co_return grpc::Status::CANCELLED;
+}
+
+Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const v1::TransferOpen& open) {
+  const auto session_token = Token::parse(open.session());
+  const auto handle = Token::parse(open.stream());
+  transfer.session = session_token ? tenant.find_session(*session_token) : nullptr;
+  if (!transfer.session || !handle) return Error{Errno::badf, "unknown session or handle"};
+  transfer.handle = *handle;
+  auto stream = transfer.session->find<Stream>(*handle, broker::Kind::kStream, 0);
+  if (!stream) return stream.error();
+  auto entered = (*stream)->enter_transfer([rpc = transfer.rpc] { rpc->cut(); });
+  if (!entered) return entered.error();
+  return *stream;
+}
+
+Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
+  const v1::TransferRequest* first = co_await transfer->rpc->read();
+  if (!first) co_return grpc::Status::CANCELLED;
+  if (!first->has_open()) co_return malformed("open comes first");
+  v1::TransferReply opened;
+  auto stream = attach(tenant, *transfer, first->open());
+  std::optional<Charge> reserve;
+  if (stream) {
+    transfer->stream = *stream;
+    reserve = transfer->session->buffers_quota().charge(kReserve);
+    if (!reserve) {
+      tenant.audit().quota(transfer->session->subject(), "buffers", transfer->session->buffers_quota().used());
+      transfer->stream->leave_transfer();
+      stream = Error{Errno::nobufs, "buffer quota"};
+    }
+  }
+  opened.set_opened(stream ? v1::SUCCESS : to_proto(stream.error().code));
+  const bool told = co_await transfer->rpc->write(opened);
+  if (!stream) co_return grpc::Status::OK;
+
+  // Without the right to read, the socket is not read: what the peer sends stays there.
+  const bool may_read = transfer->session->find(transfer->handle, right::fd_read).has_value();
+  if (told && may_read) transfer->down_running = tenant.spawn(down(transfer));
+  grpc::Status status = grpc::Status::CANCELLED;
+  if (told) status = co_await up(transfer);
+  if (!status.ok()) {
+    // The host broke off: the peer must not take half an upload for a whole one.
+    transfer->stream->leave_transfer();
+    transfer->stream->connection().abort({Errno::connaborted, "host broke off"});
+    (void)transfer->session->close(transfer->handle);
+  }
+  // The handle is closed either way, which ends the down flow's read; a write that the host does not take is cut.
+  if (transfer->down_running) {
+    transfer->stop_reading = true;
+    if (!status.ok()) transfer->rpc->cut();
+    co_await transfer->down_over.wait();
+  }
+  co_return status;
+}
+
+Task<void> run(TransferPtr transfer, Tenant& tenant) {
+  grpc::Status status = co_await serve(transfer, tenant);
+  transfer->rpc->finish(std::move(status));
+}
+
+}  // namespace
+
+grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* start_transfer(Tenant& tenant,
+                                                                                grpc::CallbackServerContext* context) {
+  const auto rpc = Rpc::open(tenant.loop(), context);
+  boost::asio::post(tenant.loop(), [rpc, &tenant] {
+    const auto transfer = std::make_shared<Transfer>(rpc, tenant.loop());
+    if (!tenant.spawn(run(transfer, tenant))) rpc->finish({grpc::StatusCode::UNAVAILABLE, "the daemon is stopping"});
+  });
+  return rpc.get();
+}
+
+}  // namespace wasi_netd::rpc
