@@ -1,0 +1,126 @@
+#pragma once
+// A bidirectional gRPC call that the guest's thread and gRPC's reactions drive together.
+//
+// One read and one write are outstanding at most; which comes next is decided by the derived class under the Waker
+// lock (next_operations) and started after the lock is released. gRPC allows operations from outside reactions only
+// under a hold: one is taken before the call starts and given back when its last read failed, and each start from
+// outside takes one more while the first is certainly there. The owner, on the guest's thread, keeps the object until
+// done(): the ClientContext holds a reference to the channel, and the last one of those must not go on a gRPC thread,
+// which would then wait for itself.
+#include <memory>
+#include <utility>
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/client_callback.h>
+
+#include "client-shim/src/waker.h"
+
+namespace wasi_netd::shim {
+
+template <class Request, class Reply>
+class BidiCall : public grpc::ClientBidiReactor<Request, Reply> {
+ public:
+  // Guarded by the lock.
+  bool done() const { return x_done; }
+
+  // Ends the call abruptly; done() follows. Guest's thread, without the lock.
+  void cancel() {
+    if (x_context) x_context->TryCancel();
+  }
+
+ protected:
+  explicit BidiCall(std::shared_ptr<Waker> waker) : x_waker(std::move(waker)) {}
+
+  // Starts the call with its first request in x_request. Guest's thread, without the lock. `bind` hands the context
+  // and this object to the stub. May be called again after done().
+  template <class Bind>
+  void launch(Bind bind) {
+    x_context = std::make_unique<grpc::ClientContext>();
+    x_context->set_initial_metadata_corked(true);  // one packet for the headers and the first request
+    bind(x_context.get());
+    {
+      const Waker::Lock guard = x_waker->lock();
+      x_live = true;
+      x_done = false;
+    }
+    this->AddHold();
+    this->StartWrite(&x_request);
+    this->StartRead(&x_reply);
+    this->StartCall();
+  }
+
+  // Starts what next_operations() says is due. Guest's thread; `lock` is released meanwhile.
+  void advance(Waker::Lock& lock) {
+    if (!x_live) return;
+    const Operations due = next_operations();
+    if (!due.read && !due.write) return;
+    this->AddHold();
+    lock.unlock();
+    start(due);
+    this->RemoveHold();
+    lock.lock();
+  }
+
+  struct Operations {
+    bool read = false;
+    bool write = false;  // x_request holds the message
+  };
+  // All under the lock.
+  virtual Operations next_operations() = 0;
+  virtual void on_message(Reply& reply) = 0;
+  virtual void on_written(bool ok) = 0;
+  virtual void on_end(const grpc::Status& status) = 0;
+  virtual void on_read_end() {}
+
+  const std::shared_ptr<Waker> x_waker;
+  Request x_request;
+
+ private:
+  void start(const Operations& due) {
+    if (due.read) this->StartRead(&x_reply);
+    if (due.write) this->StartWrite(&x_request);
+  }
+
+  void OnReadDone(bool ok) final {
+    Operations due;
+    x_waker->update([&] {
+      if (ok) {
+        on_message(x_reply);
+        due = next_operations();
+      } else {
+        x_live = false;
+        on_read_end();
+      }
+    });
+    if (ok) {
+      start(due);
+    } else {
+      this->RemoveHold();
+    }
+  }
+
+  void OnWriteDone(bool ok) final {
+    Operations due;
+    x_waker->update([&] {
+      on_written(ok);
+      if (x_live) due = next_operations();
+    });
+    start(due);
+  }
+
+  void OnDone(const grpc::Status& status) final {
+    // The owner may destroy this object as soon as it sees x_done.
+    const std::shared_ptr<Waker> waker = x_waker;
+    waker->update([&] {
+      on_end(status);
+      x_done = true;
+    });
+  }
+
+  std::unique_ptr<grpc::ClientContext> x_context;
+  Reply x_reply;
+  bool x_live = false;  // guarded; started, and its reads have not failed
+  bool x_done = true;   // guarded; no call, or OnDone ran
+};
+
+}  // namespace wasi_netd::shim

@@ -1,0 +1,77 @@
+#include "client-shim/src/channel.h"
+
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
+
+#include <grpcpp/create_channel_posix.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+namespace wasi_netd::shim {
+namespace {
+
+constexpr int kLookaheadBytes = 128 * 1024;  // what a stream that nobody reads costs the shim
+constexpr timeval kConnectPatience{2, 0};    // for a daemon whose backlog is full
+
+Errno connect_socket(const std::string& path, int& out) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno_from_host(errno);
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kConnectPatience, sizeof kConnectPatience);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  int result = 0;
+  do {
+    result = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) {
+    const int error = errno;
+    ::close(fd);
+    return error == EACCES || error == EPERM ? err::acces : err::connrefused;
+  }
+  out = fd;
+  return err::success;
+}
+
+grpc::ChannelArguments channel_arguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  arguments.SetInt(GRPC_ARG_MINIMAL_STACK, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // With probing on, windows grow until every unread stream holds megabytes.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookaheadBytes);
+  return arguments;
+}
+
+}  // namespace
+
+Errno Tenant::open(std::string_view socket_path, std::shared_ptr<Tenant>& out) {
+  if (socket_path.empty() || socket_path.size() >= sizeof(sockaddr_un::sun_path)) return err::inval;
+  out.reset(new Tenant(socket_path));
+  return err::success;
+}
+
+Errno Tenant::connect(std::shared_ptr<Channel>& out) {
+  const std::lock_guard guard(x_mutex);
+  if (!x_channel) {
+    int fd = -1;
+    const Errno error = connect_socket(x_path, fd);
+    if (error != err::success) return error;
+    x_channel =
+        std::make_shared<Channel>(grpc::CreateCustomInsecureChannelFromFd("unix:" + x_path, fd, channel_arguments()));
+  }
+  out = x_channel;
+  return err::success;
+}
+
+void Tenant::forget(const std::shared_ptr<Channel>& broken) {
+  std::shared_ptr<Channel> released;  // outlives the lock: the end of a connection waits for gRPC's threads
+  const std::lock_guard guard(x_mutex);
+  if (x_channel == broken) released = std::move(x_channel);
+}
+
+}  // namespace wasi_netd::shim

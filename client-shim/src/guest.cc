@@ -1,0 +1,163 @@
+#include "client-shim/src/guest.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <fcntl.h>
+
+namespace wasi_netd::shim {
+namespace {
+
+using Async = v1::Broker::StubInterface::async_interface;
+
+// What the shim allows the daemon beyond its linger before it stops waiting for it.
+constexpr std::chrono::milliseconds kLingerMargin{500};
+
+constexpr uint64_t kStdioRights = right::fd_fdstat_set_flags | right::fd_filestat_get | right::poll_fd_readwrite;
+
+}  // namespace
+
+Guest::Guest(std::shared_ptr<Tenant> tenant, std::string name, uint64_t ceiling)
+    : x_tenant(std::move(tenant)), x_waker(std::make_shared<Waker>()), x_name(std::move(name)), x_ceiling(ceiling) {}
+
+Errno Guest::open(std::shared_ptr<Tenant> tenant, const wasi_netd_guest_options* options, std::unique_ptr<Guest>& out) {
+  wasi_netd_guest_options defaults{sizeof defaults, nullptr, 0, {0, 1, 2}};
+  if (options == nullptr) {
+    // A host may run without some of them; one that the caller names must be there.
+    for (int& fd : defaults.stdio) fd = ::fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+    options = &defaults;
+  }
+  if (options->size < sizeof defaults) return err::inval;
+  const std::string name = options->name == nullptr ? "" : options->name;
+  if (const Errno error = check_text(name); error != err::success) return error;
+  std::unique_ptr<Guest> guest(new Guest(std::move(tenant), name, options->rights));
+  Errno error = guest->add_stdio(options->stdio);
+  if (error == err::success) error = guest->open_session();
+  if (error != err::success) return error;
+  guest->add_protocols();
+  out = std::move(guest);
+  return err::success;
+}
+
+Guest::~Guest() {
+  if (!x_session) return;
+  x_fds.for_each([](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream) descriptor.stream->abort();
+  });
+  for (const auto& stream : x_draining) stream->abort();
+  x_session->abort();
+  Waker::Lock lock = x_waker->lock();
+  x_fds.for_each([&](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream) x_waker->wait(lock, [&] { return descriptor.stream->drained(); });
+  });
+  for (const auto& stream : x_draining) x_waker->wait(lock, [&] { return stream->drained(); });
+}
+
+void Guest::finish() {
+  const Deadline deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(x_session->linger_ms()) + kLingerMargin;
+  x_fds.for_each([](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream) descriptor.stream->close();
+  });
+  bool delivered = true;
+  {
+    Waker::Lock lock = x_waker->lock();
+    const auto drain = [&](Stream& stream) {
+      delivered = x_waker->wait(lock, deadline, [&] { return stream.drained(); }) && delivered;
+    };
+    x_fds.for_each([&](int32_t, Descriptor& descriptor) {
+      if (descriptor.stream) drain(*descriptor.stream);
+    });
+    for (const auto& stream : x_draining) drain(*stream);
+  }
+  // Past the linger nothing is owed: the destructor ends what is left.
+  if (delivered) x_session->end(deadline);
+}
+
+Errno Guest::open_session() {
+  // A connection that served before may have died unnoticed; a fresh one tells.
+  for (int attempt = 0;; ++attempt) {
+    std::shared_ptr<Channel> channel;
+    Errno error = x_tenant->connect(channel);
+    if (error != err::success) return error;
+    const bool proven = channel->proven;
+    error = Session::open(x_waker, channel, x_name, x_ceiling, x_session);
+    if (error != err::connaborted) return error;
+    x_tenant->forget(channel);
+    // A daemon that takes a connection and drops it before the first call does not know this process.
+    if (attempt > 0 || !proven) return channel->proven ? err::connaborted : err::acces;
+  }
+}
+
+Errno Guest::add_stdio(const int (&host_fds)[3]) {
+  for (int32_t fd = 0; fd < 3; ++fd) {
+    auto descriptor = std::make_unique<Descriptor>();
+    if (host_fds[fd] >= 0) {
+      const Errno error = Stdio::open(host_fds[fd], descriptor->stdio);
+      if (error != err::success) return error;
+      const Stdio& stdio = *descriptor->stdio;
+      descriptor->filetype = stdio.filetype();
+      descriptor->rights.base =
+          kStdioRights | (stdio.readable() ? right::fd_read : 0) | (stdio.writable() ? right::fd_write : 0);
+    }
+    x_fds.insert(std::move(descriptor));
+  }
+  return err::success;
+}
+
+void Guest::add_protocols() {
+  for (const Session::Protocol& protocol : x_session->protocols()) {
+    auto descriptor = std::make_unique<Descriptor>();
+    descriptor->kind = Kind::kProtocol;
+    descriptor->rights = protocol.rights;
+    descriptor->protocol = protocol.name;
+    descriptor->handle = std::make_shared<Handle>(x_session, protocol.token);
+    x_fds.insert(std::move(descriptor));
+  }
+  // The numbers of stdio that the host left out were held until here: protocols start at 3.
+  for (int32_t fd = 0; fd < 3; ++fd) {
+    if (!x_fds.find(fd)->stdio) x_fds.remove(fd);
+  }
+}
+
+Errno Guest::revive() {
+  {
+    const Waker::Lock guard = x_waker->lock();
+    if (x_waker->interrupted()) return err::intr;
+    if (!x_session->lost()) return err::success;
+  }
+  x_session->abort();
+  const Errno error = open_session();
+  // Still away: the fd stays as dead as the daemon's going left it.
+  if (error != err::success) return error == err::intr ? error : err::badf;
+  std::vector<Descriptor*> protocols;
+  x_fds.for_each([&](int32_t, Descriptor& descriptor) {
+    if (descriptor.kind == Kind::kProtocol) protocols.push_back(&descriptor);
+  });
+  for (Descriptor* descriptor : protocols) rebind(*descriptor);
+  return err::success;
+}
+
+// Gives a protocol fd the object of its name in the present session, none if there is no such object any more. Rights
+// it had given up stay given up.
+void Guest::rebind(Descriptor& descriptor) {
+  descriptor.handle.reset();
+  const auto& protocols = x_session->protocols();
+  const auto protocol = std::ranges::find(protocols, descriptor.protocol, &Session::Protocol::name);
+  if (protocol == protocols.end()) return;
+  auto handle = std::make_shared<Handle>(x_session, protocol->token);
+  descriptor.rights.base &= protocol->rights.base;
+  descriptor.rights.inheriting &= protocol->rights.inheriting;
+  if (descriptor.rights == protocol->rights) {
+    descriptor.handle = std::move(handle);
+    return;
+  }
+  UnaryCall<v1::RightsRequest, v1::HandleReply> call(*handle);
+  call.request.set_handle(protocol->token);
+  call.request.mutable_rights()->set_base(descriptor.rights.base);
+  call.request.mutable_rights()->set_inheriting(descriptor.rights.inheriting);
+  if (run(call, &Async::Restrict) == err::success) {
+    descriptor.handle = std::make_shared<Handle>(x_session, call.reply.handle());
+  }
+}
+
+}  // namespace wasi_netd::shim

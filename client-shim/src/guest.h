@@ -1,0 +1,128 @@
+#pragma once
+// One guest: its fd table, its session, and every call of client.h on them.
+//
+// One thread calls it at a time; only interrupt() may come from another. The fd table belongs to that thread and needs
+// no lock. Arguments are the C ABI's, validated here; out-parameters are written only on success.
+//
+// Rights are looked up in the fd table's copies first, so that obvious misuse fails early; the daemon enforces them.
+// After the daemon was away the next open or resolve through a protocol fd opens a new session, in which every
+// protocol fd stands for the object of the same name, with no more rights than it had; all other fds stay dead.
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client-shim/src/channel.h"
+#include "client-shim/src/fd_table.h"
+#include "client-shim/src/session.h"
+#include "client-shim/src/stdio.h"
+#include "client-shim/src/stream.h"
+#include "client-shim/src/unary_call.h"
+
+namespace wasi_netd::shim {
+
+enum class Kind : uint8_t {
+  kStdio = WASI_NETD_KIND_STDIO,
+  kProtocol = WASI_NETD_KIND_PROTOCOL,
+  kControl = WASI_NETD_KIND_CONTROL,
+  kConnection = WASI_NETD_KIND_CONNECTION,
+  kStream = WASI_NETD_KIND_STREAM,
+};
+
+// What an fd stands for.
+struct Descriptor {
+  Kind kind = Kind::kStdio;
+  uint8_t filetype = WASI_NETD_SOCKET_STREAM;
+  bool nonblock = false;
+  Rights rights;
+  std::string protocol;            // kProtocol: its name
+  std::shared_ptr<Handle> handle;  // network kinds; null: a protocol that the present policy does not give
+  std::unique_ptr<Stream> stream;  // kStream
+  std::unique_ptr<Stdio> stdio;    // kStdio
+};
+
+class Guest {
+ public:
+  static Errno open(std::shared_ptr<Tenant> tenant, const wasi_netd_guest_options* options,
+                    std::unique_ptr<Guest>& out);
+  // Abrupt unless finish() came first.
+  ~Guest();
+  Guest(const Guest&) = delete;
+  Guest& operator=(const Guest&) = delete;
+
+  // The orderly end: delivers what was written, within the daemon's linger, and ends the session.
+  void finish();
+  void interrupt() { x_waker->interrupt(); }
+
+  // ---- guest_network.cc
+  Errno open_control(int32_t protocol_fd, std::string_view address, uint32_t type, Rights rights, uint32_t fdflags,
+                     int32_t& out);
+  Errno listen(int32_t fd, uint32_t backlog);
+  Errno accept(int32_t fd, int32_t& out);
+  Errno connect(int32_t fd, std::string_view address, int32_t& out);
+  Errno stream_create(int32_t fd, Rights rights, uint32_t fdflags, int32_t& out);
+  Errno stream_accept(int32_t fd, int32_t& out);
+  Errno protocol_get(std::string_view name, int32_t& out) const;
+  std::string protocol_list() const;
+  Errno local_address(int32_t fd, std::string& out);
+  Errno peer_address(int32_t fd, std::string& out);
+  Errno connection_info(int32_t fd, std::string& out);
+  Errno resolve(int32_t fd, std::string_view name, std::string& out);
+  Errno restrict_rights(int32_t fd, Rights rights, int32_t& out);
+  Errno set_option(int32_t fd, uint32_t option, uint32_t value);
+  Errno get_option(int32_t fd, uint32_t option, uint32_t& out);
+
+  // ---- guest_io.cc
+  Errno read(int32_t fd, std::span<const wasi_netd_iovec> buffers, size_t& count);
+  Errno write(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count);
+  Errno recv(int32_t fd, std::span<const wasi_netd_iovec> buffers, uint32_t flags, size_t& count);
+  Errno send(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count);
+  Errno shutdown(int32_t fd, uint32_t how);
+  Errno close(int32_t fd);
+  Errno renumber(int32_t from, int32_t to);
+  Errno fdstat(int32_t fd, wasi_netd_fdstat& out) const;
+  Errno set_flags(int32_t fd, uint16_t flags);
+  Errno set_rights(int32_t fd, Rights rights);
+
+  // ---- poll.cc
+  Errno poll(std::span<const wasi_netd_subscription> subscriptions, wasi_netd_event* events, size_t& count);
+
+ private:
+  Guest(std::shared_ptr<Tenant> tenant, std::string name, uint64_t ceiling);
+  Errno open_session();
+  Errno add_stdio(const int (&host_fds)[3]);
+  void add_protocols();
+  // Makes sure that the session of the protocol fds is alive.
+  Errno revive();
+  void rebind(Descriptor& descriptor);
+
+  // The entry if it is a network fd: badf, notsock.
+  Errno find_network(int32_t fd, Descriptor*& out) const;
+  // That, if it is of `kind` and has `right`: inval, notcapable.
+  Errno find(int32_t fd, Kind kind, uint64_t right, Descriptor*& out) const;
+  // find_network, after the protocol fds' session was brought back to life if `fd` is one of them.
+  Errno find_live(int32_t fd, Descriptor*& out);
+  // Both, for a protocol.
+  Errno find_protocol(int32_t fd, uint64_t right, Descriptor*& out);
+  int32_t add_handle(const Descriptor& parent, Kind kind, bool nonblock, uint8_t filetype,
+                     const v1::HandleReply& reply);
+  Errno address_of(int32_t fd, UnaryCall<v1::HandleRequest, v1::AddressReply>::Method method, std::string& out);
+
+  // Closes what an fd stood for. Streams with bytes to send go on in x_draining.
+  void dispose(std::unique_ptr<Descriptor> descriptor);
+  void close_handle(const Handle& handle);
+  // Forgets the closed streams whose calls have completed.
+  void reap();
+
+  const std::shared_ptr<Tenant> x_tenant;
+  const std::shared_ptr<Waker> x_waker;
+  const std::string x_name;
+  const uint64_t x_ceiling;
+  std::shared_ptr<Session> x_session;  // of the protocol fds
+  FdTable<Descriptor> x_fds;
+  std::vector<std::unique_ptr<Stream>> x_draining;
+};
+
+}  // namespace wasi_netd::shim

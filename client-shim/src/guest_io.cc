@@ -1,0 +1,160 @@
+// preview1's calls on fds: bytes, shutdown, close, and what an fd is.
+#include <utility>
+
+#include "client-shim/src/guest.h"
+
+namespace wasi_netd::shim {
+namespace {
+
+using Async = v1::Broker::StubInterface::async_interface;
+
+// What the answer is when a stream's call meets another kind of network fd.
+constexpr Errno kNotAStream = err::inval;
+
+}  // namespace
+
+Errno Guest::read(int32_t fd, std::span<const wasi_netd_iovec> buffers, size_t& count) {
+  Descriptor* const descriptor = x_fds.find(fd);
+  if (descriptor == nullptr) return err::badf;
+  if (descriptor->kind != Kind::kStdio && descriptor->kind != Kind::kStream) return kNotAStream;
+  if ((descriptor->rights.base & right::fd_read) == 0) return err::notcapable;
+  if (descriptor->stdio) return descriptor->stdio->read(*x_waker, buffers, descriptor->nonblock, count);
+  return descriptor->stream->read(buffers, descriptor->nonblock, false, false, count);
+}
+
+Errno Guest::write(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count) {
+  Descriptor* const descriptor = x_fds.find(fd);
+  if (descriptor == nullptr) return err::badf;
+  if (descriptor->kind != Kind::kStdio && descriptor->kind != Kind::kStream) return kNotAStream;
+  if ((descriptor->rights.base & right::fd_write) == 0) return err::notcapable;
+  if (descriptor->stdio) return descriptor->stdio->write(*x_waker, buffers, descriptor->nonblock, count);
+  return descriptor->stream->write(buffers, descriptor->nonblock, count);
+}
+
+Errno Guest::recv(int32_t fd, std::span<const wasi_netd_iovec> buffers, uint32_t flags, size_t& count) {
+  Descriptor* descriptor = nullptr;
+  if (const Errno error = find(fd, Kind::kStream, right::fd_read, descriptor); error != err::success) return error;
+  if ((flags & ~uint32_t{WASI_NETD_RECV_PEEK | WASI_NETD_RECV_WAITALL}) != 0) return err::inval;
+  const bool peek = (flags & WASI_NETD_RECV_PEEK) != 0;
+  const bool all = (flags & WASI_NETD_RECV_WAITALL) != 0;
+  return descriptor->stream->read(buffers, descriptor->nonblock, peek, all, count);
+}
+
+Errno Guest::send(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count) {
+  Descriptor* descriptor = nullptr;
+  if (const Errno error = find(fd, Kind::kStream, right::fd_write, descriptor); error != err::success) return error;
+  return descriptor->stream->write(buffers, descriptor->nonblock, count);
+}
+
+Errno Guest::shutdown(int32_t fd, uint32_t how) {
+  Descriptor* descriptor = nullptr;
+  if (const Errno error = find_network(fd, descriptor); error != err::success) return error;
+  const bool connection = descriptor->kind == Kind::kConnection;
+  if (!connection && descriptor->kind != Kind::kStream) return kNotAStream;
+  if (how == 0 || (how & ~uint32_t{WASI_NETD_SHUT_RD | WASI_NETD_SHUT_WR}) != 0) return err::inval;
+  if ((descriptor->rights.base & right::sock_shutdown) == 0) return err::notcapable;
+  if (!connection) {
+    return descriptor->stream->shutdown((how & WASI_NETD_SHUT_RD) != 0, (how & WASI_NETD_SHUT_WR) != 0);
+  }
+  // A connection has no halves of its own: it ends now, whatever was named.
+  UnaryCall<v1::ShutdownRequest, v1::StatusReply> call(*descriptor->handle);
+  call.request.set_handle(descriptor->handle->token());
+  call.request.set_read(true);
+  call.request.set_write(true);
+  return run(call, &Async::Shutdown);
+}
+
+Errno Guest::close(int32_t fd) {
+  std::unique_ptr<Descriptor> descriptor = x_fds.remove(fd);
+  if (!descriptor) return err::badf;
+  dispose(std::move(descriptor));
+  return err::success;
+}
+
+Errno Guest::renumber(int32_t from, int32_t to) {
+  if (x_fds.find(from) == nullptr || x_fds.find(to) == nullptr) return err::badf;
+  if (from != to) dispose(x_fds.renumber(from, to));
+  return err::success;
+}
+
+void Guest::dispose(std::unique_ptr<Descriptor> descriptor) {
+  reap();
+  if (!descriptor->stream) {
+    if (descriptor->handle) close_handle(*descriptor->handle);
+    return;
+  }
+  if (!descriptor->stream->close()) close_handle(*descriptor->handle);
+  x_draining.push_back(std::move(descriptor->stream));
+  reap();
+}
+
+void Guest::close_handle(const Handle& handle) {
+  UnaryCall<v1::HandleRequest, v1::StatusReply> call(handle);
+  call.request.set_handle(handle.token());
+  // A handle that cannot be closed any more is gone with its session.
+  run(call, &Async::Close);
+}
+
+void Guest::reap() {
+  for (size_t i = 0; i < x_draining.size();) {
+    bool drained = false;
+    {
+      const Waker::Lock guard = x_waker->lock();
+      drained = x_draining[i]->drained();
+    }
+    if (!drained) {
+      ++i;
+      continue;
+    }
+    std::swap(x_draining[i], x_draining.back());
+    const std::unique_ptr<Stream> stream = std::move(x_draining.back());
+    x_draining.pop_back();
+    if (stream->needs_close_rpc()) close_handle(stream->handle());
+  }
+}
+
+Errno Guest::fdstat(int32_t fd, wasi_netd_fdstat& out) const {
+  const Descriptor* const descriptor = x_fds.find(fd);
+  if (descriptor == nullptr) return err::badf;
+  if (descriptor->handle && descriptor->kind != Kind::kProtocol) {
+    const Waker::Lock guard = x_waker->lock();
+    if (const Errno error = descriptor->handle->usable(); error != err::success) return error;
+  }
+  out.filetype = descriptor->filetype;
+  out.kind = static_cast<uint8_t>(descriptor->kind);
+  out.flags = descriptor->nonblock ? WASI_NETD_FDFLAG_NONBLOCK : 0;
+  if (descriptor->stdio) out.flags |= descriptor->stdio->append_flag();
+  out.rights_base = descriptor->rights.base;
+  out.rights_inheriting = descriptor->rights.inheriting;
+  return err::success;
+}
+
+Errno Guest::set_flags(int32_t fd, uint16_t flags) {
+  wasi_netd_fdstat now{};
+  if (const Errno error = fdstat(fd, now); error != err::success) return error;
+  // `nonblock` is the only flag a guest can change; it may repeat the others as they are.
+  if (((flags ^ now.flags) & ~WASI_NETD_FDFLAG_NONBLOCK) != 0) return err::inval;
+  if ((now.rights_base & right::fd_fdstat_set_flags) == 0) return err::notcapable;
+  x_fds.find(fd)->nonblock = (flags & WASI_NETD_FDFLAG_NONBLOCK) != 0;
+  return err::success;
+}
+
+Errno Guest::set_rights(int32_t fd, Rights rights) {
+  Descriptor* descriptor = x_fds.find(fd);
+  if (descriptor == nullptr) return err::badf;
+  if (!descriptor->stdio) {
+    if (const Errno error = find_live(fd, descriptor); error != err::success) return error;
+  }
+  if (!rights.within(descriptor->rights)) return err::notcapable;
+  if (!descriptor->stdio) {
+    UnaryCall<v1::RightsRequest, v1::StatusReply> call(*descriptor->handle);
+    call.request.set_handle(descriptor->handle->token());
+    call.request.mutable_rights()->set_base(rights.base);
+    call.request.mutable_rights()->set_inheriting(rights.inheriting);
+    if (const Errno error = run(call, &Async::SetRights); error != err::success) return error;
+  }
+  descriptor->rights = rights;
+  return err::success;
+}
+
+}  // namespace wasi_netd::shim

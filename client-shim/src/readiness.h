@@ -1,0 +1,44 @@
+#pragma once
+// What the shim knows of one handle's readiness, so that a poll asks the daemon only what it does not know.
+//
+// The daemon's `ready` events are one-shot: each was armed by a Poll or by a call that answered `again`, and may
+// arrive before the reply to the call that armed it. So an event that comes while a call is under way counts as newer
+// than that call's answer. Bits are v1::Readiness. Guarded by the guest's Waker lock. Pure: no gRPC, no clock.
+#include <cstdint>
+
+namespace wasi_netd::shim {
+
+class Readiness {
+ public:
+  static constexpr uint32_t kReadable = 1;
+  static constexpr uint32_t kWritable = 2;
+  static constexpr uint32_t kHangup = 4;
+
+  // What of `interest` holds, as far as is known; a hangup answers every interest.
+  uint32_t holding(uint32_t interest) const { return x_ready & (interest | kHangup); }
+  // True when neither a known state nor an armed event covers `interest`.
+  bool unknown(uint32_t interest) const { return holding(interest) == 0 && (interest & ~x_armed) != 0; }
+
+  // A call that uses the handle up to its next `again` begins: what was known may not hold after it.
+  void call_started() { x_ready &= kHangup; }
+  // That call answered `again`, which arms `interest`, unless the event has come already.
+  void call_answered_again(uint32_t interest) {
+    if (holding(interest) == 0) x_armed |= interest;
+  }
+  // The answer of a Poll that asked for `interest`. What it did not find holding, it armed.
+  void poll_answered(uint32_t interest, uint32_t holds) {
+    x_ready |= holds;
+    if (holding(interest) == 0) x_armed |= interest;
+  }
+  // One event disarms the handle: the daemon sends one, whatever was asked for.
+  void event(uint32_t bits) {
+    x_ready |= bits;
+    x_armed = 0;
+  }
+
+ private:
+  uint32_t x_ready = 0;
+  uint32_t x_armed = 0;
+};
+
+}  // namespace wasi_netd::shim

@@ -1,0 +1,61 @@
+#pragma once
+// One stream fd: its queue and the Transfer call that moves its bytes.
+//
+// Owned by the guest's thread, which calls everything here without the lock, except poll_read/poll_write. The first
+// read, write, poll or shutdown opens the call; a call that the daemon refused is told once and opened anew by the
+// next use. After close() the guest keeps the stream until drained(): what was written still goes out. What completes
+// the call: both directions' end, an error, the `close` frame behind the last byte, or cancel().
+#include <memory>
+#include <span>
+
+#include "client-shim/src/bidi_call.h"
+#include "client-shim/src/session.h"
+#include "client-shim/src/stream_queue.h"
+
+namespace wasi_netd::shim {
+
+class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
+ public:
+  explicit Stream(std::shared_ptr<Handle> handle);
+  ~Stream() override;
+
+  // `peek` leaves the bytes where they are; `all` waits until the buffers are full (with peek: until as much is there
+  // as the shim reads ahead).
+  Errno read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count);
+  Errno write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count);
+  Errno shutdown(bool reading, bool writing);
+
+  // The fd is gone. True: the `close` frame is queued; false: the handle needs the Close rpc.
+  bool close();
+  // The call of a closed stream has completed; then `needs_close_rpc` is final. Under the lock.
+  bool drained() const { return done(); }
+  bool needs_close_rpc() const { return !x_by_rpc && !x_handle->revoked && !x_queue.close_sent(); }
+  // Ends the call abruptly; drained() follows.
+  void abort();
+
+  const Handle& handle() const { return *x_handle; }
+
+  // For poll. Opens the call if there is none; success also when that is under way.
+  Errno open();
+  // Under the lock.
+  bool deciding() const { return x_queue.deciding(); }
+  StreamQueue::Polled poll_read() const { return x_queue.poll_read(); }
+  StreamQueue::Polled poll_write() const { return x_queue.poll_write(); }
+
+ private:
+  // Waits until `ready()`; success, or why waiting is over. `lock` is held.
+  template <class Ready>
+  Errno wait(Waker::Lock& lock, bool nonblock, Ready ready);
+  Errno open(Waker::Lock& lock);
+
+  Operations next_operations() override;
+  void on_message(v1::TransferReply& reply) override;
+  void on_written(bool ok) override { x_queue.frame_written(ok); }
+  void on_end(const grpc::Status& status) override;
+
+  const std::shared_ptr<Handle> x_handle;
+  StreamQueue x_queue;    // guarded
+  bool x_by_rpc = false;  // closed while no live call could carry the `close` frame
+};
+
+}  // namespace wasi_netd::shim

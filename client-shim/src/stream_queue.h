@@ -1,0 +1,108 @@
+#pragma once
+// What one stream holds on the shim's side: bytes read ahead, bytes not yet sent, and what the next frame is.
+//
+// Pure: no gRPC, no locks, no clock. The owner (Stream) feeds it the daemon's frames and the guest's calls under the
+// guest's Waker lock and asks after each change what to do: take_read() whether to start a gRPC read, take_frame()
+// which frame to write. At most one of each is outstanding.
+//
+// Bounds: a read is started only while less than kChunk is queued, so at most one message lies above that and HTTP/2
+// flow control holds the rest back; sending takes at most kSendLimit, the frame in flight included. Bytes written
+// while a frame is in flight join into one frame of up to kChunk; when none is, they go at once.
+//
+// Errors are sticky: reads give what came before the error, then the error for ever; writes give `pipe` on a dead
+// stream. A revoked stream forgets its bytes both ways and answers `notcapable`.
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "client-shim/src/errors.h"
+#include "client-shim/src/stream_state.h"
+
+namespace wasi_netd::shim {
+
+class StreamQueue {
+ public:
+  static constexpr size_t kChunk = 64 * 1024;
+  static constexpr size_t kSendLimit = 256 * 1024;
+
+  enum class Frame : uint8_t { kNone, kData, kStopReading, kFin, kClose };
+  struct Polled {
+    bool ready = false;
+    size_t bytes = 0;
+    bool hangup = false;
+  };
+
+  // ---- the call. start(): the `open` frame is being written and a read is outstanding.
+  void start();
+  void opened(Errno error);
+  void received(std::string data);
+  void fin() { transition(StreamEvent::kFin); }
+  void failed(Errno error);
+  void write_failed(Errno error);
+  void revoked();
+  // The call completed; `error` is what an open receiving half answers from now on.
+  void ended(Errno error);
+  void read_completed() { x_reading = false; }
+  void frame_written(bool ok);
+
+  // True when a gRPC read must be started now.
+  bool take_read();
+  // The frame to write now; kNone while one is in flight or nothing is due. `data` is set for kData.
+  Frame take_frame(std::string& data);
+
+  // ---- the guest
+  // `again` when nothing can be answered yet. 0 bytes with success: the end.
+  Errno read(std::span<const wasi_netd_iovec> buffers, bool peek, size_t& count);
+  // Takes as much of `data` as there is room for; `again` when there is none.
+  Errno write(std::string_view data, size_t& count);
+  void stop_reading() { transition(StreamEvent::kStop); }
+  Errno finish();
+  // Discards what is read, leaves what was written. True: a `close` frame will go out behind it; false: there is no
+  // live call to carry one.
+  bool close();
+
+  Polled poll_read() const;
+  Polled poll_write() const;
+  // The daemon's refusal of the call, told once; then needs_call() is true again.
+  Errno take_refusal() { return std::exchange(x_refusal, err::success); }
+  bool refused() const { return x_refusal != err::success; }
+  bool needs_call() const { return x_call == CallState::kIdle || (x_call == CallState::kRefused && !refused()); }
+  bool deciding() const { return x_call == CallState::kOpening; }
+  size_t queued() const { return x_received_bytes; }
+  // No read needs to wait: no byte will come that is not queued, or the call was refused.
+  bool settled() const { return x_receive != ReceiveState::kOpen || refused(); }
+  // The `close` frame left.
+  bool close_sent() const { return x_close_sent && !x_broken; }
+
+ private:
+  void transition(StreamEvent event);
+  void drop_received();
+  void drop_unsent();
+  size_t room() const { return kSendLimit - x_unsent_bytes - x_in_flight_bytes; }
+
+  CallState x_call = CallState::kIdle;
+  ReceiveState x_receive = ReceiveState::kOpen;
+  SendState x_send = SendState::kOpen;
+  Errno x_refusal = err::success;
+  Errno x_receive_error = err::success;
+  Errno x_send_error = err::pipe;
+
+  std::deque<std::string> x_received;
+  size_t x_received_offset = 0;  // into the first
+  size_t x_received_bytes = 0;
+  std::deque<std::string> x_unsent;  // each at most kChunk
+  size_t x_unsent_bytes = 0;
+  size_t x_in_flight_bytes = 0;
+
+  bool x_reading = false;
+  bool x_writing = false;
+  bool x_broken = false;  // a write failed: nothing more can leave through this call
+  bool x_stop_sent = false;
+  bool x_fin_sent = false;
+  bool x_close_sent = false;
+};
+
+}  // namespace wasi_netd::shim
