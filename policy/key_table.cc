@@ -19,7 +19,7 @@ constexpr Type kAddresses{
     .kind = Kind::kList, .expected = "a list of IP addresses", .min = 1, .max = 64, .item = &kAddress};
 
 constexpr Type kAccount{.kind = Kind::kTextOrInteger,
-                        .expected = "an account's name or number",
+                        .expected = "an account's name, or its number of at most 4294967294",
                         .pattern = "^[A-Za-z_][A-Za-z0-9_.-]{0,31}$",
                         .max = 4'294'967'294};
 constexpr Key kPeerKeys[] = {

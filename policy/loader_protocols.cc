@@ -93,7 +93,9 @@ void Loader::read_rights(const Node& node, ProtocolState& state) {
   const Node& rights_key = *node.find_key("rights");
   state.rights_place = place(rights_key, "rights");
   state.protocol.rights = 0;
+  bool complete = true;
   for (const Node& item : rights->items) {
+    complete = complete && !item.rejected;
     if (item.rejected) continue;
     const RightSet right = right_from_word(item.text).value_or(0);
     if ((right & implied) == 0 && implied != 0) {
@@ -101,6 +103,7 @@ void Loader::read_rights(const Node& node, ProtocolState& state) {
     }
     state.protocol.rights |= right;
   }
+  if (!complete) return;
   for (const SectionKey& each : kSections) {
     const RightSet usable =
         rights_for(each.operation) | (each.operation == Operation::kConnect ? right::net_resolve : 0);

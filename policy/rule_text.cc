@@ -48,7 +48,7 @@ size_t port_colon(std::string_view text) {
 
 std::optional<AddressBlock> parse_bracketed(std::string_view host, std::string& error) {
   const size_t close = host.find(']');
-  if (close == std::string_view::npos || (close + 1 < host.size() && host[close + 1] != '/')) {
+  if (close + 1 < host.size() && host[close + 1] != '/') {
     error = "expected an IPv6 block as [2001:db8::]/32";
     return std::nullopt;
   }
@@ -67,6 +67,10 @@ std::optional<AddressBlock> parse_bracketed(std::string_view host, std::string& 
 std::optional<RulePattern> parse_tcp(std::string_view text, Operation section, std::string& error) {
   RulePattern rule;
   const bool bracketed = text.front() == '[';
+  if (bracketed && text.find(']') == std::string_view::npos) {
+    error = "expected an IPv6 block as [2001:db8::]/32";
+    return std::nullopt;
+  }
   if (!bracketed && std::ranges::count(text, ':') > 1) {
     error = "expected an IPv6 address in brackets: [2001:db8::]/32:443";
     return std::nullopt;

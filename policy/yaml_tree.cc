@@ -31,6 +31,7 @@ Node make_node(Node::Kind kind, const YAML::Mark& mark) {
 class TreeBuilder : public YAML::EventHandler {
  public:
   Node take() { return std::move(root_); }
+  const YAML::Mark& last_quoted() const { return last_quoted_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -47,6 +48,7 @@ class TreeBuilder : public YAML::EventHandler {
     check(mark, tag, anchor);
     Node node = make_node(Node::Kind::kScalar, mark);
     node.plain = tag == "?";
+    if (!node.plain) last_quoted_ = mark;
     node.text = value;
     place(std::move(node));
   }
@@ -98,6 +100,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   Node root_;
   std::vector<Node> open_;
+  YAML::Mark last_quoted_ = YAML::Mark::null_mark();
 };
 
 struct TextFault {
@@ -137,6 +140,24 @@ std::optional<TextFault> find_fault(std::string_view text) {
     i += length;
   }
   return std::nullopt;
+}
+
+// yaml-cpp takes the end of the file for a missing quote. Such a text swallows all that follows, so it is the last one.
+bool is_unclosed(std::string_view text, const YAML::Mark& mark) {
+  if (mark.is_null()) return false;
+  const std::string_view scalar = text.substr(std::min(static_cast<size_t>(mark.pos), text.size()));
+  if (!scalar.starts_with('"') && !scalar.starts_with('\'')) return false;
+  const char quote = scalar.front();
+  for (size_t i = 1; i < scalar.size(); ++i) {
+    if (quote == '"' && scalar[i] == '\\') {
+      ++i;
+    } else if (scalar[i] == quote) {
+      const bool doubled = quote == '\'' && i + 1 < scalar.size() && scalar[i + 1] == quote;
+      if (!doubled) return false;
+      ++i;
+    }
+  }
+  return true;
 }
 
 std::string describe(const YAML::Exception& failure) {
@@ -201,6 +222,11 @@ std::optional<Node> parse_yaml(std::string_view text, Problems& problems) {
     TreeBuilder builder;
     if (!parser.HandleNextDocument(builder)) {
       problems.error_at(0, 0, "the file is empty");
+      return std::nullopt;
+    }
+    if (is_unclosed(normal, builder.last_quoted())) {
+      const YAML::Mark& quote = builder.last_quoted();
+      problems.error_at(quote.line + 1, quote.column + 1, "not YAML: the quote is never closed");
       return std::nullopt;
     }
     Node root = builder.take();
