@@ -1,0 +1,268 @@
+// The shim in C++: owners for what client.h hands out, and its errnos as std::error_code. Header only.
+//
+//   wasi_netd::client::Tenant tenant("/run/wasi-netd/tenants/acme.sock");
+//   wasi_netd::client::Guest guest(tenant, {.name = "billing"});
+//   auto control = guest.open(guest.protocol("web"), "0.0.0.0:0");
+//   auto stream = guest.connect(control, "api.example.com:443").stream();
+//   stream.write("...");
+//
+// A call that fails throws std::system_error with an error_code of category(); of those that may answer `again` there
+// is a form with a std::error_code&, which does not throw. Threads and blocking are client.h's. A Guest outlives its
+// Fds, and is not moved while it has any.
+#ifndef WASI_NETD_CLIENT_HPP
+#define WASI_NETD_CLIENT_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "wasi_netd/client.h"
+
+namespace wasi_netd::client {
+
+inline const std::error_category& category() {
+  class Category final : public std::error_category {
+   public:
+    const char* name() const noexcept override { return "wasi"; }
+    std::string message(int value) const override { return wasi_netd_errno_name(static_cast<wasi_netd_errno>(value)); }
+  };
+  static const Category instance;
+  return instance;
+}
+
+inline std::error_code error_code(wasi_netd_errno error) { return {error, category()}; }
+
+inline void check(wasi_netd_errno error, const char* what) {
+  if (error != WASI_NETD_ERRNO_success) throw std::system_error(error_code(error), what);
+}
+
+// As rights of a new fd: all that its parent lets it inherit.
+inline constexpr uint64_t kInherited = UINT64_MAX;
+
+inline uint64_t inherited(wasi_netd_guest* guest, int32_t parent, uint64_t rights) {
+  wasi_netd_fdstat stat{};
+  if (rights != kInherited) return rights;
+  // A parent that cannot be asked makes the call itself fail, with the reason.
+  return wasi_netd_fdstat_get(guest, parent, &stat) == WASI_NETD_ERRNO_success ? stat.rights_inheriting : 0;
+}
+
+class Tenant {
+ public:
+  explicit Tenant(const std::string& socket_path) {
+    check(wasi_netd_tenant_open(socket_path.c_str(), &x_tenant), "tenant");
+  }
+  Tenant(Tenant&& other) noexcept : x_tenant(std::exchange(other.x_tenant, nullptr)) {}
+  Tenant& operator=(Tenant&& other) noexcept {
+    std::swap(x_tenant, other.x_tenant);
+    return *this;
+  }
+  ~Tenant() { wasi_netd_tenant_release(x_tenant); }
+
+  wasi_netd_tenant* get() const { return x_tenant; }
+
+ private:
+  wasi_netd_tenant* x_tenant = nullptr;
+};
+
+// One fd of a guest, closed by the destructor.
+class Fd {
+ public:
+  Fd() = default;
+  Fd(wasi_netd_guest* guest, int32_t number) : x_guest(guest), x_number(number) {}
+  Fd(Fd&& other) noexcept : x_guest(other.x_guest), x_number(std::exchange(other.x_number, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(x_guest, other.x_guest);
+    std::swap(x_number, other.x_number);
+    return *this;
+  }
+  ~Fd() { close(); }
+
+  int32_t number() const { return x_number; }
+  // Gives the number up without closing it.
+  int32_t release() { return std::exchange(x_number, -1); }
+  void close() {
+    if (x_number >= 0) wasi_netd_close(x_guest, release());
+  }
+
+  // ---- a stream. 0 bytes read: the end.
+  size_t read(std::span<char> buffer, std::error_code& error) {
+    const wasi_netd_iovec iov{buffer.data(), buffer.size()};
+    size_t count = 0;
+    error = error_code(wasi_netd_read(x_guest, x_number, &iov, 1, &count));
+    return count;
+  }
+  size_t read(std::span<char> buffer) { return checked("read", &Fd::read_into, buffer); }
+  // Up to `size` bytes in one read.
+  std::string read(size_t size) {
+    std::string text(size, '\0');
+    text.resize(read(std::span(text)));
+    return text;
+  }
+  std::string read_to_end() {
+    std::string text;
+    for (std::string piece; !(piece = read(size_t{64 * 1024})).empty();) text += piece;
+    return text;
+  }
+  size_t write(std::string_view data, std::error_code& error) {
+    const wasi_netd_ciovec iov{data.data(), data.size()};
+    size_t count = 0;
+    error = error_code(wasi_netd_write(x_guest, x_number, &iov, 1, &count));
+    return count;
+  }
+  // Everything, on a blocking fd; else what fits.
+  size_t write(std::string_view data) { return checked("write", &Fd::write_from, data); }
+  // WASI_NETD_SHUT_*; also of a connection, which then ends.
+  void shutdown(uint32_t how) { check(wasi_netd_shutdown(x_guest, x_number, how), "shutdown"); }
+
+  // ---- a connection
+  Fd stream(std::error_code& error, uint64_t rights = kInherited, uint32_t fdflags = 0) {
+    int32_t out = -1;
+    rights = inherited(x_guest, x_number, rights);
+    error = error_code(wasi_netd_stream_create(x_guest, x_number, rights, rights, fdflags, &out));
+    return {x_guest, out};
+  }
+  Fd stream(uint64_t rights = kInherited, uint32_t fdflags = 0) {
+    std::error_code error;
+    Fd out = stream(error, rights, fdflags);
+    if (error) throw std::system_error(error, "stream_create");
+    return out;
+  }
+  Fd accept_stream(std::error_code& error) {
+    int32_t out = -1;
+    error = error_code(wasi_netd_stream_accept(x_guest, x_number, &out));
+    return {x_guest, out};
+  }
+  Fd accept_stream() {
+    std::error_code error;
+    Fd out = accept_stream(error);
+    if (error) throw std::system_error(error, "stream_accept");
+    return out;
+  }
+
+  // ---- any
+  void set_nonblock(bool on) {
+    check(wasi_netd_fdstat_set_flags(x_guest, x_number, on ? WASI_NETD_FDFLAG_NONBLOCK : 0), "fdstat_set_flags");
+  }
+  std::string local_address() const { return text("local_address", wasi_netd_local_address); }
+  std::string peer_address() const { return text("peer_address", wasi_netd_peer_address); }
+
+ private:
+  size_t read_into(std::span<char> buffer, std::error_code& error) { return read(buffer, error); }
+  size_t write_from(std::string_view data, std::error_code& error) { return write(data, error); }
+  template <class Data>
+  size_t checked(const char* what, size_t (Fd::*call)(Data, std::error_code&), Data data) {
+    std::error_code error;
+    const size_t count = (this->*call)(data, error);
+    if (error) throw std::system_error(error, what);
+    return count;
+  }
+  template <class Get>
+  std::string text(const char* what, Get get) const {
+    std::string out(256, '\0');
+    size_t size = 0;
+    wasi_netd_errno error = get(x_guest, x_number, out.data(), out.size(), &size);
+    out.resize(size);
+    if (error == WASI_NETD_ERRNO_overflow) error = get(x_guest, x_number, out.data(), out.size(), &size);
+    check(error, what);
+    return out;
+  }
+
+  wasi_netd_guest* x_guest = nullptr;
+  int32_t x_number = -1;
+};
+
+struct GuestOptions {
+  std::string name;             // empty: unnamed
+  uint64_t rights = 0;          // 0: what the policy gives
+  int stdio[3] = {-1, -1, -1};  // host descriptors; -1: closed
+};
+
+class Guest {
+ public:
+  explicit Guest(const Tenant& tenant, const GuestOptions& options = {}) {
+    const wasi_netd_guest_options c_options{
+        sizeof c_options, options.name.c_str(), options.rights, {options.stdio[0], options.stdio[1], options.stdio[2]}};
+    check(wasi_netd_guest_open(tenant.get(), &c_options, &x_guest), "guest");
+  }
+  Guest(Guest&& other) noexcept : x_guest(std::exchange(other.x_guest, nullptr)) {}
+  Guest& operator=(Guest&& other) noexcept {
+    std::swap(x_guest, other.x_guest);
+    return *this;
+  }
+  // In order: waits until what was written is delivered.
+  ~Guest() { wasi_netd_guest_close(x_guest); }
+
+  wasi_netd_guest* get() const { return x_guest; }
+  // Ends the guest abruptly; its connections are reset.
+  void abort() { wasi_netd_guest_abort(std::exchange(x_guest, nullptr)); }
+  // From any thread.
+  void interrupt() { wasi_netd_guest_interrupt(x_guest); }
+
+  // The number of the protocol object of that name. It stays the guest's.
+  int32_t protocol(std::string_view name) const {
+    int32_t out = -1;
+    check(wasi_netd_protocol_get(x_guest, name.data(), name.size(), &out), "protocol_get");
+    return out;
+  }
+  // A control, bound to `address`.
+  Fd open(int32_t protocol, std::string_view address, std::error_code& error, uint32_t fdflags = 0,
+          uint64_t rights = kInherited) {
+    int32_t out = -1;
+    rights = inherited(x_guest, protocol, rights);
+    error = error_code(wasi_netd_open(x_guest, protocol, address.data(), address.size(), WASI_NETD_SOCKET_STREAM,
+                                      rights, rights, fdflags, &out));
+    return {x_guest, out};
+  }
+  Fd open(int32_t protocol, std::string_view address, uint32_t fdflags = 0, uint64_t rights = kInherited) {
+    std::error_code error;
+    Fd out = open(protocol, address, error, fdflags, rights);
+    if (error) throw std::system_error(error, "open");
+    return out;
+  }
+  void listen(const Fd& control, uint32_t backlog = 0) {
+    check(wasi_netd_listen(x_guest, control.number(), backlog), "listen");
+  }
+  // Connections.
+  Fd accept(const Fd& control, std::error_code& error) {
+    int32_t out = -1;
+    error = error_code(wasi_netd_accept(x_guest, control.number(), &out));
+    return {x_guest, out};
+  }
+  Fd accept(const Fd& control) {
+    std::error_code error;
+    Fd out = accept(control, error);
+    if (error) throw std::system_error(error, "accept");
+    return out;
+  }
+  Fd connect(const Fd& control, std::string_view address, std::error_code& error) {
+    int32_t out = -1;
+    error = error_code(wasi_netd_connect(x_guest, control.number(), address.data(), address.size(), &out));
+    return {x_guest, out};
+  }
+  Fd connect(const Fd& control, std::string_view address) {
+    std::error_code error;
+    Fd out = connect(control, address, error);
+    if (error) throw std::system_error(error, "connect");
+    return out;
+  }
+
+  std::vector<wasi_netd_event> poll(std::span<const wasi_netd_subscription> subscriptions) {
+    std::vector<wasi_netd_event> events(subscriptions.size());
+    size_t count = 0;
+    check(wasi_netd_poll(x_guest, subscriptions.data(), subscriptions.size(), events.data(), &count), "poll");
+    events.resize(count);
+    return events;
+  }
+
+ private:
+  wasi_netd_guest* x_guest = nullptr;
+};
+
+}  // namespace wasi_netd::client
+
+#endif
