@@ -1,0 +1,75 @@
+#include "client-shim/src/readiness.h"
+
+#include <gtest/gtest.h>
+
+namespace wasi_netd::shim {
+namespace {
+
+constexpr uint32_t kRead = Readiness::kReadable;
+constexpr uint32_t kWrite = Readiness::kWritable;
+
+TEST(Readiness, NothingIsKnownAtFirst) {
+  const Readiness readiness;
+  EXPECT_TRUE(readiness.unknown(kRead));
+  EXPECT_EQ(readiness.holding(kRead | kWrite), 0u);
+}
+
+TEST(Readiness, APollThatFoundNothingNeedsNoOther) {
+  Readiness readiness;
+  readiness.poll_answered(kRead, 0);
+  EXPECT_FALSE(readiness.unknown(kRead));
+  EXPECT_TRUE(readiness.unknown(kWrite));
+}
+
+TEST(Readiness, WhatAPollFoundHoldsUntilACallUsesIt) {
+  Readiness readiness;
+  readiness.poll_answered(kRead, kRead);
+  EXPECT_EQ(readiness.holding(kRead), kRead);
+  EXPECT_FALSE(readiness.unknown(kRead));
+  readiness.call_started();
+  EXPECT_EQ(readiness.holding(kRead), 0u);
+  EXPECT_TRUE(readiness.unknown(kRead));
+}
+
+TEST(Readiness, AnEventDisarmsAndHolds) {
+  Readiness readiness;
+  readiness.poll_answered(kRead | kWrite, 0);
+  readiness.event(kWrite);
+  EXPECT_EQ(readiness.holding(kWrite), kWrite);
+  EXPECT_TRUE(readiness.unknown(kRead));
+}
+
+TEST(Readiness, AgainArms) {
+  Readiness readiness;
+  readiness.call_started();
+  readiness.call_answered_again(kRead);
+  EXPECT_FALSE(readiness.unknown(kRead));
+  EXPECT_EQ(readiness.holding(kRead), 0u);
+}
+
+TEST(Readiness, AnEventThatOvertakesTheAgainWhichArmedItIsKept) {
+  Readiness readiness;
+  readiness.call_started();
+  readiness.event(kRead);
+  readiness.call_answered_again(kRead);
+  EXPECT_EQ(readiness.holding(kRead), kRead);
+}
+
+TEST(Readiness, AnEventThatOvertakesTheAnswerOfAPollIsKept) {
+  Readiness readiness;
+  readiness.event(kRead);
+  readiness.poll_answered(kRead, 0);
+  EXPECT_EQ(readiness.holding(kRead), kRead);
+}
+
+TEST(Readiness, AHangupAnswersEveryInterestForEver) {
+  Readiness readiness;
+  readiness.event(Readiness::kHangup);
+  readiness.call_started();
+  EXPECT_EQ(readiness.holding(kRead), Readiness::kHangup);
+  EXPECT_EQ(readiness.holding(kWrite), Readiness::kHangup);
+  EXPECT_FALSE(readiness.unknown(kRead));
+}
+
+}  // namespace
+}  // namespace wasi_netd::shim
