@@ -15,10 +15,10 @@ using Kind = Type::Kind;
 class Printer {
  public:
   std::string print(const Type& root) {
-    std::string text =
-        "{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n  \"title\": \"wasi-netd tenant policy\",\n";
-    std::string members = object_members(root, 1);
-    text += members;
+    std::string text = "{\n";
+    text += "  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n";
+    text += "  \"title\": \"wasi-netd tenant policy\",\n";
+    text += join(members_of(root, 0), 1);
     text += ",\n  \"definitions\": {";
     std::string separator = "\n    ";
     for (const auto& [name, body] : definitions_) {
@@ -45,6 +45,12 @@ class Printer {
     return members.empty() ? "{}" : "{\n" + join(members, depth + 1) + "\n" + indent(depth) + "}";
   }
 
+  static std::string list(const std::vector<std::string>& values, int depth) {
+    std::string text;
+    for (const std::string& each : values) text += (text.empty() ? "\n" : ",\n") + indent(depth + 1) + each;
+    return "[" + text + "\n" + indent(depth) + "]";
+  }
+
   template <class Words>
   static std::string word_list(const Words& words) {
     std::string text;
@@ -69,8 +75,6 @@ class Printer {
     return braces(members, depth);
   }
 
-  std::string object_members(const Type& type, int depth) { return join(members_of(type, depth - 1), depth); }
-
   Members members_of(const Type& type, int depth) {
     switch (type.kind) {
       case Kind::kText:
@@ -78,15 +82,12 @@ class Printer {
       case Kind::kInteger:
         return integer_members(type);
       case Kind::kTextOrInteger:
-        return {{"anyOf", "[" + braces(text_members(type), depth) + ", " + braces(integer_members(type), depth) + "]"}};
+        return {{"anyOf",
+                 list({braces(text_members(type), depth + 2), braces(integer_members(type), depth + 2)}, depth + 1)}};
       case Kind::kWord:
         return {{"enum", word_list(type.words)}};
       case Kind::kList:
-        return {{"type", json_quote("array")},
-                {"items", value(*type.item, "", depth + 1)},
-                {"minItems", std::to_string(type.min)},
-                {"maxItems", std::to_string(type.max)},
-                {"uniqueItems", "true"}};
+        return list_members(type, depth);
       case Kind::kMap:
         return {
             {"type", json_quote("object")},
@@ -98,6 +99,16 @@ class Printer {
         return keyed_members(type, depth);
     }
     return {};
+  }
+
+  Members list_members(const Type& type, int depth) {
+    Members members{{"type", json_quote("array")},
+                    {"items", value(*type.item, "", depth + 1)},
+                    {"minItems", std::to_string(type.min)},
+                    {"maxItems", std::to_string(type.max)}};
+    const bool plain = type.item->kind == Kind::kText || type.item->kind == Kind::kWord;
+    if (plain) members.emplace_back("uniqueItems", "true");
+    return members;
   }
 
   static Members text_members(const Type& type) {
@@ -129,11 +140,11 @@ class Printer {
     if (!required.empty()) members.emplace_back("required", word_list(required));
     if (type.min > 0) members.emplace_back("minProperties", std::to_string(type.min));
     if (!type.exactly_one_of.empty()) {
-      std::string choices;
+      std::vector<std::string> choices;
       for (const std::string_view name : type.exactly_one_of) {
-        choices += (choices.empty() ? "" : ", ") + ("{\"required\": [" + json_quote(name) + "]}");
+        choices.push_back("{\"required\": [" + json_quote(name) + "]}");
       }
-      members.emplace_back("oneOf", "[" + choices + "]");
+      members.emplace_back("oneOf", list(choices, depth + 1));
     }
     return members;
   }

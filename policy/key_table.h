@@ -22,7 +22,7 @@ struct Type {
     kInteger,
     kTextOrInteger,
     kWord,    // one of `words`
-    kList,    // of `item`, no two alike
+    kList,    // of `item`, no two texts alike
     kMap,     // of `item`, keys that match `pattern`
     kObject,  // of `keys`
   };
