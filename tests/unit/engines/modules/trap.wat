@@ -1,0 +1,2 @@
+;; Traps.
+(module (func (export "_start") unreachable))
