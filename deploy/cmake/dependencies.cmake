@@ -1,4 +1,5 @@
-# Every library the project links, found once. The packages that hold them: deploy/packages.txt.
+# Every library the project links, found once; the two Wasm engines only where they are bound, in client-shim/engines.
+# The packages that hold them: deploy/packages.txt.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(OpenSSL REQUIRED)
@@ -11,8 +12,6 @@ pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 if(WASI_NETD_GRPC)
   find_package(Protobuf REQUIRED)
   find_package(gRPC CONFIG REQUIRED)
-  find_package(wabt CONFIG REQUIRED)
-  include(${CMAKE_CURRENT_LIST_DIR}/wasmtime.cmake)
 endif()
 if(WASI_NETD_TESTS)
   find_package(GTest REQUIRED)
