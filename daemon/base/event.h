@@ -5,9 +5,9 @@
 // waiters test their condition again after every wake-up. set() never runs the waiter inline: it resumes from the loop
 // (resume() is the exception). One loop's thread; the event outlives its waiter.
 #include <chrono>
+#include <memory>
 #include <utility>
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -33,7 +33,7 @@ class Event {
 
   void set() {
     if (waiter_) {
-      boost::asio::post(loop_, std::exchange(waiter_, nullptr));
+      post_waiter(std::exchange(waiter_, nullptr));
     } else {
       set_ = true;
     }
@@ -42,7 +42,7 @@ class Event {
   // As set(), but the waiter has run when this returns: for the last statement of a handler that was posted for it.
   void resume() {
     if (waiter_) {
-      std::exchange(waiter_, nullptr)();
+      std::exchange(waiter_, nullptr)->resume();
     } else {
       set_ = true;
     }
@@ -56,17 +56,34 @@ class Event {
 
  private:
   static constexpr boost::asio::use_awaitable_t<Loop> kAwait{};
-  void start(boost::asio::any_completion_handler<void()> handler) {
+  // The suspended coroutine. (asio 1.26's any_completion_handler recurses without end when it is moved about.)
+  struct Waiter {
+    virtual ~Waiter() = default;
+    virtual void resume() = 0;
+  };
+  template <class Handler>
+  struct WaiterOf final : Waiter {
+    explicit WaiterOf(Handler handler_in) : handler(std::move(handler_in)) {}
+    void resume() override { std::move(handler)(); }
+    Handler handler;
+  };
+
+  void post_waiter(std::unique_ptr<Waiter> waiter) {
+    boost::asio::post(loop_, [waiter = std::move(waiter)] { waiter->resume(); });
+  }
+  template <class Handler>
+  void start(Handler handler) {
     WASI_NETD_CHECK(!waiter_, "two waiters on one event");
+    auto waiter = std::make_unique<WaiterOf<Handler>>(std::move(handler));
     if (std::exchange(set_, false)) {
-      boost::asio::post(loop_, std::move(handler));
+      post_waiter(std::move(waiter));
     } else {
-      waiter_ = std::move(handler);
+      waiter_ = std::move(waiter);
     }
   }
   Loop loop_;
   bool set_ = false;
-  boost::asio::any_completion_handler<void()> waiter_;
+  std::unique_ptr<Waiter> waiter_;
 };
 
 }  // namespace wasi_netd

@@ -157,7 +157,11 @@ void Session::abort() {
   std::vector<std::shared_ptr<Object>> objects;
   for (const auto& [token, handle] : handles_) objects.push_back(handle.object);
   for (const auto& object : objects) {
-    if (Connection* connection = connection_of(*object)) connection->abort({Errno::connaborted, "session ended"});
+    // What the guest closed before is on its way, in the kernel's hands, and arrives whatever becomes of the guest.
+    Connection* connection = connection_of(*object);
+    if (connection && connection->state() != ConnectionState::kEnding) {
+      connection->abort({Errno::connaborted, "session ended"});
+    }
     if (in_transfer(*object)) static_cast<Stream&>(*object).cut_transfer();
   }
   close_handles(false);

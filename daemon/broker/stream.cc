@@ -33,6 +33,7 @@ Status Stream::enter_transfer(std::function<void()> cut) {
 void Stream::leave_transfer() {
   mode_ = Mode::kFree;
   cut_transfer_ = nullptr;
+  net_->cancel();
 }
 
 void Stream::cut_transfer() {

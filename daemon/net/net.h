@@ -56,6 +56,9 @@ class Stream {
   virtual Task<Status> wait_readable() = 0;
   virtual Task<Status> wait_writable() = 0;
 
+  // Pending operations complete with `canceled`; no byte is lost and the stream can be used on.
+  virtual void cancel() = 0;
+
   // Orderly end of the write half: the peer reads what was written, then the end.
   virtual Status shutdown_write() = 0;
   // Later bytes of the peer are refused as the transport does it (TCP, Unix: SHUT_RD).

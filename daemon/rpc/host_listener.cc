@@ -140,6 +140,8 @@ void HostListener::admit(Socket socket) {
     return;
   }
   hosts_.emplace(id, Host{watched, std::move(*charge)});
+  boost::system::error_code ignored;
+  socket.native_non_blocking(true, ignored);   // gRPC reads until EAGAIN
   admit_(socket.release());
 }
 
