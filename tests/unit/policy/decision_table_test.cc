@@ -1,0 +1,76 @@
+// The shared table of decisions, asked of decide() the way the daemon asks.
+#include "tests/support/decision_table.h"
+
+#include <map>
+#include <tuple>
+
+#include "tests/unit/policy/loaded.h"
+
+namespace wasi_netd::test {
+namespace {
+
+using policy::Decision;
+using policy::Operation;
+using policy::Request;
+using policy::TenantPolicy;
+using policy::Verdict;
+
+const std::string kDirectory = "/tmp/decision-table";
+
+// The name first; when it is allowed, the address that the policy gives for it.
+Decision judge(const TenantPolicy& tenant, const DecisionRow& row) {
+  std::string error;
+  const auto request = policy::parse_question(tenant, {"", row.protocol, row.operation, row.address, ""}, error);
+  if (!request) {
+    ADD_FAILURE() << row.address << ": " << error;
+    return {};
+  }
+  Decision decision = tenant.decide(*request);
+  if (row.answer.empty() || !decision.permitted()) return decision;
+  const auto& name = std::get<policy::NameEndpoint>(request->endpoint);
+  Request resolved = *request;
+  resolved.via_name = name.name;
+  resolved.endpoint = policy::IpEndpoint{*policy::parse_ip(row.answer), name.port};
+  return tenant.decide(resolved);
+}
+
+TEST(DecisionTable, EveryRowIsAnsweredByItsRule) {
+  const auto loaded = policy::load_text(decision_policy(0, kDirectory), "decisions.yaml", {}, {});
+  for (const policy::LoadError& error : loaded.errors) ADD_FAILURE() << to_string(error);
+  ASSERT_TRUE(loaded.policy);
+  for (const DecisionRow& row : decision_table(kDirectory)) {
+    const Decision decision = judge(*loaded.policy, row);
+    const std::string what = row.protocol + " " + std::string(to_string(row.operation)) + " " + row.address;
+    EXPECT_EQ(to_string(decision.verdict), to_string(row.verdict)) << what << ": " << decision.reason;
+    EXPECT_EQ(decision.rule.text, row.rule) << what << ": " << decision.reason;
+  }
+}
+
+TEST(DecisionTable, ThereAreFiveRequestsForEveryOperationVerdictAndAddressClass) {
+  std::map<std::tuple<Operation, Verdict, policy::AddressClass>, int> counts;
+  std::map<std::tuple<Operation, Verdict>, int> live;
+  for (const DecisionRow& row : decision_table(kDirectory)) {
+    const std::string address = !row.answer.empty() ? row.answer : row.address;
+    const auto endpoint = policy::parse_endpoint(address, policy::Transport::kTcp);
+    auto ip = policy::parse_ip(address);
+    if (endpoint && std::holds_alternative<policy::IpEndpoint>(*endpoint))
+      ip = std::get<policy::IpEndpoint>(*endpoint).address;
+    if (ip) {
+      EXPECT_EQ(classify(*ip), row.address_class) << address;
+      ++counts[{row.operation, row.verdict, row.address_class}];
+    }
+    if (row.live) ++live[{row.operation, row.verdict}];
+  }
+  for (const Operation operation : {Operation::kConnect, Operation::kOpen, Operation::kAccept, Operation::kResolve}) {
+    for (const Verdict verdict : {Verdict::kAllow, Verdict::kDeny}) {
+      for (const ClassSample& sample : kClassSamples) {
+        EXPECT_GE((counts[{operation, verdict, sample.address_class}]), 5)
+            << to_string(operation) << " " << to_string(verdict) << " " << to_string(sample.address_class);
+      }
+      EXPECT_GE((live[{operation, verdict}]), 5) << to_string(operation) << " " << to_string(verdict);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace wasi_netd::test
