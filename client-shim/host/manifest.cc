@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include <yaml-cpp/yaml.h>
@@ -93,10 +94,10 @@ class Reader {
     }
     const std::string base = guest.name.empty() ? std::filesystem::path(guest.wasm).stem().string() : guest.name;
     for (uint64_t i = 0; i < count; ++i) {
-      guest.label = base;
-      for (int number = 2; !labels_.insert(guest.label).second; ++number) {
-        guest.label = base + "#" + std::to_string(number);
-      }
+      uint64_t& number = numbers_[base];
+      do {
+        guest.label = ++number == 1 ? base : base + "#" + std::to_string(number);
+      } while (!labels_.insert(guest.label).second);
       manifest_.guests.push_back(guest);
     }
   }
@@ -218,7 +219,8 @@ class Reader {
 
   std::string path_;
   std::filesystem::path directory_;
-  std::set<std::string> labels_;
+  std::set<std::string> labels_;             // all that were given
+  std::map<std::string, uint64_t> numbers_;  // the last one given after each base
   Manifest manifest_;
 };
 
