@@ -1,0 +1,124 @@
+// bind_stream: a socket with an address, on its way to a listener or a connection.
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <sys/socket.h>
+
+#include "daemon/net/connector.h"
+#include "daemon/net/listener.h"
+#include "daemon/net/socket_address.h"
+
+namespace wasi_netd::net {
+namespace {
+
+// Each waiting peer is kernel memory; the system's own limit (net.core.somaxconn) may be lower.
+constexpr int kDefaultBacklog = 128;
+constexpr int kMaxBacklog = 4096;
+
+class BoundSocket final : public Bound {
+ public:
+  BoundSocket(Loop loop, UniqueFd fd, Endpoint local, BoundPath path)
+      : loop_(loop), fd_(std::move(fd)), local_(std::move(local)), path_(std::move(path)) {}
+  ~BoundSocket() override { close(); }
+
+  Endpoint local_endpoint() const override { return local_; }
+
+  Result<std::shared_ptr<Listener>> listen(int backlog) override {
+    if (!fd_.valid()) return used_up();
+    int limit = backlog <= 0 ? kDefaultBacklog : std::min(backlog, kMaxBacklog);
+    if (::listen(fd_.get(), limit) != 0) {
+      Error error = system_error(errno, "listen " + policy::to_string(local_));
+      close();
+      return error;
+    }
+    auto socket = attach(loop_, std::move(fd_));
+    if (!socket) return socket.error();
+    return std::shared_ptr<Listener>(std::make_shared<StreamListener>(std::move(*socket), local_, std::move(path_)));
+  }
+
+  Task<Result<std::shared_ptr<Connection>>> connect(Endpoint target) override {
+    std::shared_ptr<Connector> connector;
+    if (fd_.valid() && target.index() == local_.index()) {
+      connector = std::make_shared<Connector>(loop_, std::move(target), std::move(fd_), local_, std::move(path_));
+      connector_ = connector;
+    }
+    return connect_task(connector, fd_.valid() ? Error{Errno::afnosupport, "another kind of address"} : used_up());
+  }
+
+  void close() override {
+    closed_ = true;
+    if (connector_) connector_->close();
+    path_.remove();
+    fd_.reset();
+  }
+
+ private:
+  Error used_up() const { return closed_ ? canceled() : Error{Errno::inval, "this bound socket was used"}; }
+
+  static Task<Result<std::shared_ptr<Connection>>> connect_task(std::shared_ptr<Connector> connector, Error otherwise) {
+    if (!connector) co_return otherwise;
+    auto connected = co_await connector->run();
+    if (!connected) co_return connected.error();
+    co_return std::shared_ptr<Connection>(std::move(*connected));
+  }
+
+  const Loop loop_;
+  UniqueFd fd_;
+  const Endpoint local_;
+  BoundPath path_;
+  std::shared_ptr<Connector> connector_;
+  bool closed_ = false;
+};
+
+// A listener that was restarted gets its port although connections of the old one are still in TIME_WAIT.
+Status reuse_address(int fd) {
+  int on = 1;
+  if (::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return system_error(errno, "SO_REUSEADDR");
+  return Status();
+}
+
+Status bind_to(int fd, const SocketAddress& address, const Endpoint& endpoint) {
+  if (::bind(fd, address.get(), address.size) != 0) return system_error(errno, "bind " + policy::to_string(endpoint));
+  return Status();
+}
+
+// The kernel's answer, with the port it chose.
+Result<Endpoint> bind_ip(int fd, const policy::IpEndpoint& endpoint) {
+  if (auto set = reuse_address(fd); !set) return set.error();
+  auto address = ip_address(endpoint);
+  if (!address) return address.error();
+  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
+  auto local = local_address(fd);
+  if (!local) return local.error();
+  return endpoint_of(*local);
+}
+
+Result<BoundPath> bind_unix(int fd, const policy::UnixEndpoint& endpoint) {
+  if (!endpoint.abstract) return endpoint.name.empty() ? BoundPath() : BoundPath::bind(fd, endpoint.name);
+  auto address = unix_address(endpoint.name, true);
+  if (!address) return address.error();
+  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
+  return BoundPath();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Bound>> bind_stream(Loop loop, const Endpoint& endpoint) {
+  auto fd = open_socket(endpoint);
+  if (!fd) return fd.error();
+  Endpoint local = endpoint;
+  BoundPath path;
+  if (const auto* ip = std::get_if<policy::IpEndpoint>(&endpoint)) {
+    auto bound = bind_ip(fd->get(), *ip);
+    if (!bound) return bound.error();
+    local = *bound;
+  } else {
+    auto bound = bind_unix(fd->get(), std::get<policy::UnixEndpoint>(endpoint));
+    if (!bound) return bound.error();
+    path = std::move(*bound);
+  }
+  return std::shared_ptr<Bound>(std::make_shared<BoundSocket>(loop, std::move(*fd), std::move(local), std::move(path)));
+}
+
+}  // namespace wasi_netd::net

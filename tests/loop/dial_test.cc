@@ -1,0 +1,176 @@
+// The race for one of several addresses, and single dials that fail.
+#include <string>
+#include <vector>
+
+#include "daemon/net/dial_order.h"
+#include "tests/loop/loop_test.h"
+
+namespace wasi_netd::net {
+namespace {
+
+struct OrderCase {
+  std::vector<std::string> given;
+  std::vector<std::string> order;
+};
+TEST(DialOrder, LetsFamiliesTakeTurnsBeginningWithTheFirst) {
+  const OrderCase kCases[] = {
+      {{}, {}},
+      {{"1.0.0.1"}, {"1.0.0.1"}},
+      {{"1.0.0.1", "1.0.0.2"}, {"1.0.0.1", "1.0.0.2"}},
+      {{"2::1", "2::2", "1.0.0.1"}, {"2::1", "1.0.0.1", "2::2"}},
+      {{"1.0.0.1", "1.0.0.2", "2::1"}, {"1.0.0.1", "2::1", "1.0.0.2"}},
+      {{"2::1", "2::2", "2::3", "1.0.0.1", "1.0.0.2"}, {"2::1", "1.0.0.1", "2::2", "1.0.0.2", "2::3"}},
+      {{"1.0.0.1", "2::1", "2::2", "2::3"}, {"1.0.0.1", "2::1", "2::2", "2::3"}},
+      {{"2::1", "1.0.0.1", "1.0.0.2", "1.0.0.3"}, {"2::1", "1.0.0.1", "1.0.0.2", "1.0.0.3"}},
+  };
+  for (const auto& row : kCases) {
+    std::vector<Endpoint> given;
+    std::vector<std::string> order;
+    for (const auto& address : row.given) given.push_back(ip(address, 80));
+    for (const auto& endpoint : interleave_families(given)) {
+      order.push_back(policy::to_string(std::get<policy::IpEndpoint>(endpoint).address));
+    }
+    EXPECT_EQ(order, row.order);
+  }
+}
+
+class Dialling : public LoopTest {
+ protected:
+  Result<std::shared_ptr<Connection>> dial(std::vector<Endpoint> targets) {
+    return run(dial_stream(loop(), std::move(targets))->run());
+  }
+  // A port that refuses: it is bound, so that nobody else gets it, but nobody listens.
+  test::NativeSocket refusing_ = test::native_bind(test::native_ip("127.0.0.1", 0));
+  Endpoint refused_ = ip("127.0.0.1", refusing_.local_port());
+  test::NativeSocket server_ = test::native_listen(test::native_ip("127.0.0.1", 0));
+  Endpoint good_ = ip("127.0.0.1", server_.local_port());
+};
+
+// A listener whose backlog is full leaves a further attempt unanswered.
+class Unanswering {
+ public:
+  Unanswering() {
+    for (int i = 0; i < 64; ++i) {
+      auto filler = test::native_socket(address_);
+      ::fcntl(filler.fd(), F_SETFL, O_NONBLOCK);
+      ::connect(filler.fd(), address_.get(), address_.size);
+      pollfd connected = {filler.fd(), POLLOUT, 0};
+      bool accepted = ::poll(&connected, 1, 0) == 1;
+      fillers_.push_back(std::move(filler));
+      if (!accepted) return;
+    }
+    throw std::runtime_error("the backlog does not fill up");
+  }
+  Endpoint endpoint() const { return ip("127.0.0.1", listener_.local_port()); }
+
+ private:
+  test::NativeSocket listener_ = test::native_listen(test::native_ip("127.0.0.1", 0), 0);
+  test::NativeAddress address_ = test::native_ip("127.0.0.1", listener_.local_port());
+  std::vector<test::NativeSocket> fillers_;
+};
+
+TEST_F(Dialling, TellsWhyAnAddressRefused) {
+  EXPECT_EQ(code_of(dial({refused_})), Errno::connrefused);
+  EXPECT_EQ(code_of(dial({ip("::1", 1)})), Errno::connrefused);
+  EXPECT_EQ(code_of(dial({policy::NameEndpoint{"localhost", 80}})), Errno::inval);
+  EXPECT_EQ(code_of(dial({policy::UnixEndpoint{}})), Errno::inval);
+  EXPECT_EQ(code_of(dial({})), Errno::inval);
+  EXPECT_EQ(code_of(dial({ip("255.255.255.255", 80)})), Errno::netunreach);
+  EXPECT_EQ(code_of(dial({policy::IpEndpoint{policy::IpAddress::v6({0xfe, 0x80}, "nosuchzone"), 80}})), Errno::nodev);
+}
+
+TEST_F(Dialling, AnswersNfileWithoutDescriptors) {
+  {
+    NoDescriptors none;
+    EXPECT_EQ(code_of(dial({good_})), Errno::nfile);
+  }
+  EXPECT_TRUE(dial({good_}));
+}
+
+TEST_F(Dialling, ReachesTheUnspecifiedAddressAndTellsWhereItGot) {
+  auto connection = dial({ip("0.0.0.0", server_.local_port())});
+  ASSERT_TRUE(connection);
+  EXPECT_EQ((*connection)->peer_endpoint(), good_);
+}
+
+TEST_F(Dialling, GoesOnWithTheNextAddressAtOnceWhenOneRefused) {
+  auto before = std::chrono::steady_clock::now();
+  auto connection = dial({refused_, refused_, refused_, refused_, refused_, refused_, refused_, refused_, good_});
+  ASSERT_TRUE(connection);
+  EXPECT_EQ((*connection)->peer_endpoint(), good_);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2)) << "8 delays would take 2 seconds";
+}
+
+TEST_F(Dialling, DoesNotWaitForAnAddressThatDoesNotAnswer) {
+  Unanswering silent;
+  auto connection = dial({silent.endpoint(), good_});
+  ASSERT_TRUE(connection);
+  EXPECT_EQ((*connection)->peer_endpoint(), good_);
+}
+
+TEST_F(Dialling, StopsTryingOnceOneConnected) {
+  Unanswering silent;
+  auto third = test::native_listen(test::native_ip("127.0.0.1", 0));
+  auto connection = dial({silent.endpoint(), good_, ip("127.0.0.1", third.local_port())});
+  ASSERT_TRUE(connection);
+  EXPECT_EQ((*connection)->peer_endpoint(), good_);
+  pollfd nobody = {third.fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&nobody, 1, 0), 0);
+}
+
+TEST_F(Dialling, TellsTheLastFailureWhenAllFailed) {
+  test::TemporaryDirectory directory;
+  EXPECT_EQ(code_of(dial({refused_, ip("255.255.255.255", 1)})), Errno::netunreach);
+  EXPECT_EQ(code_of(dial({ip("255.255.255.255", 1), refused_})), Errno::connrefused);
+}
+
+TEST_F(Dialling, EndsWhenCanceled) {
+  Unanswering silent;
+  for (std::vector<Endpoint> targets :
+       {std::vector<Endpoint>{silent.endpoint()}, {silent.endpoint(), silent.endpoint()}}) {
+    auto race = dial_stream(loop(), targets);
+    std::weak_ptr<Dial> object = race;
+    auto dialling = start(race->run());
+    EXPECT_FALSE(dialling->done());
+    race->cancel();
+    EXPECT_EQ(code_of(finish(dialling)), Errno::canceled);
+    race.reset();
+    run_ready();
+    EXPECT_TRUE(object.expired());
+  }
+}
+
+TEST_F(Dialling, DoesNothingWhenCanceledBefore) {
+  auto race = dial_stream(loop(), {good_});
+  race->cancel();
+  EXPECT_EQ(code_of(run(race->run())), Errno::canceled);
+  pollfd nobody = {server_.fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&nobody, 1, 0), 0);
+}
+
+TEST_F(Dialling, LeavesNothingBehindWhenItWon) {
+  Unanswering silent;
+  auto race = dial_stream(loop(), {silent.endpoint(), good_});
+  std::weak_ptr<Dial> object = race;
+  auto connection = run(race->run());
+  ASSERT_TRUE(connection);
+  race.reset();
+  run_ready();
+  EXPECT_TRUE(object.expired());
+}
+
+// The kernel connects a socket to itself when it picks the very port it is asked to reach.
+TEST_F(Dialling, NeverConnectsToItself) {
+  uint16_t port;
+  {
+    auto free = test::native_bind(test::native_ip("127.0.0.1", 0));
+    port = free.local_port();
+  }
+  for (int i = 0; i < 200; ++i) {
+    auto outcome = dial({ip("127.0.0.1", port)});
+    ASSERT_EQ(code_of(outcome), Errno::connrefused);
+  }
+}
+
+}  // namespace
+}  // namespace wasi_netd::net
