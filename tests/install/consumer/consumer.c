@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+
 #include <wasi_netd/client.h>
 
 int main(void) {

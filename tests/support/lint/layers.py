@@ -2,9 +2,10 @@
 """Fails on an include that points upward in the layering of docs/architecture.md, or that a pure layer must not have.
 
 A layer is the longest listed folder that a file lies in. It may include itself and whatever its row reaches, directly
-or through other rows. Every quoted include must name a file of the project, so that its layer is known.
+or through other rows.
 """
 
+import functools
 import pathlib
 import re
 import sys
@@ -15,7 +16,7 @@ import tree  # noqa: E402
 CONTRACT = "proto/wasi_netd"  # errno.def and rights.def: plain text, for every layer
 GENERATED = "proto (generated)"
 EVERYTHING = None
-INCLUDE_ROOTS = (".", "proto", "client-shim", "client-shim/include", "client-shim/guest", "client-shim/guest/include")
+INCLUDE_ROOTS = (".", "proto", "client-shim", "client-shim/include")
 
 # layer -> the layers right below it
 LAYERS = {
@@ -36,7 +37,7 @@ LAYERS = {
     "client-shim/engines/wasmtime": ("client-shim/engines",),
     "client-shim/engines/wabt": ("client-shim/engines",),
     "client-shim/host": ("client-shim/engines", "client-shim/engines/wasmtime", "client-shim/engines/wabt"),
-    "client-shim/guest": (),
+    "client-shim/guest": (CONTRACT,),
     "tests": EVERYTHING,
 }
 
@@ -77,15 +78,24 @@ def reachable(layer):
     return found
 
 
-def target_layer(path, name, root):
-    """The layer that an include of `name` in the file `path` reaches, or None."""
-    if re.fullmatch(r"wasi_netd/v1/\w+(\.grpc)?\.pb\.h", name):
-        return GENERATED
-    for base in (path.parent, *(root / folder for folder in INCLUDE_ROOTS)):
+def target_layer(path, name, quoted, root):
+    """The layer that an include of `name` in the file `path` reaches; None for what is outside the project."""
+    if name.endswith(".pb.h"):
+        return None if name.startswith("google/") else GENERATED
+    for base in ((path.parent,) if quoted else ()) + tuple(root / folder for folder in INCLUDE_ROOTS):
         candidate = (base / name).resolve()
         if candidate.is_file() and candidate.is_relative_to(root):
             return layer_of(candidate.relative_to(root))
-    return None
+    if not quoted:
+        return None
+    # An include directory that this table does not know: any file of ours with that name.
+    suffix = f"/{name}"
+    return next((layer_of(found) for found in _own_files(root) if f"/{found.as_posix()}".endswith(suffix)), None)
+
+
+@functools.cache
+def _own_files(root):
+    return [path.relative_to(root) for path in tree.sources(root)]
 
 
 def check(path, text, root=tree.ROOT):
@@ -100,11 +110,9 @@ def check(path, text, root=tree.ROOT):
     for match in _INCLUDE.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
         name = match["own"] or match["system"]
-        target = target_layer(path, name, root)
+        target = target_layer(path, name, match["own"] is not None, root)
         if target is None:
-            if match["own"]:
-                findings.append((line, f'"{name}" is no file of the project: use <> for what is outside'))
-            elif forbidden and re.match(forbidden, name):
+            if forbidden and re.match(forbidden, name):
                 findings.append((line, f"<{name}> in {layer}: {reason}"))
         elif LAYERS[layer] is not EVERYTHING and target not in reachable(layer):
             findings.append((line, f"{layer} must not include {target} ({name})"))
