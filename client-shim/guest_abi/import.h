@@ -51,12 +51,11 @@ uint32_t entry(wasi_netd_instance* instance, wasi_netd_memory memory, const uint
 }
 
 // `success` when fd is a network fd of this kind (WASI_NETD_KIND_*), else what every call answers to a wrong one.
-inline wasi_netd_errno require_kind(const Call& call, int32_t fd, uint8_t kind) {
-  wasi_netd_fdstat stat;
-  const auto error = wasi_netd_fdstat_get(call.guest(), fd, &stat);
+inline wasi_netd_errno require_kind(const Call& call, int32_t fd, uint8_t kind, wasi_netd_fdstat* stat) {
+  const auto error = wasi_netd_fdstat_get(call.guest(), fd, stat);
   if (error != errc::success) return error;
-  if (stat.kind == WASI_NETD_KIND_STDIO) return errc::notsock;
-  return stat.kind == kind ? errc::success : errc::inval;
+  if (stat->kind == WASI_NETD_KIND_STDIO) return errc::notsock;
+  return stat->kind == kind ? errc::success : errc::inval;
 }
 
 // The parts of the table, one per file.

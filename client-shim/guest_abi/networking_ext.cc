@@ -90,7 +90,8 @@ wasi_netd_errno get_option(Call& call) {
 // No transport of this version has many streams or datagrams, so these four check what they are given, as they will
 // where one has, and say `notsup`.
 wasi_netd_errno unsupported(const Call& call, uint8_t kind) {
-  const auto error = require_kind(call, call.fd(0), kind);
+  wasi_netd_fdstat stat;
+  const auto error = require_kind(call, call.fd(0), kind, &stat);
   return error == errc::success ? errc::notsup : error;
 }
 
