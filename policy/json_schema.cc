@@ -89,12 +89,12 @@ class Printer {
       case Kind::kList:
         return list_members(type, depth);
       case Kind::kMap:
-        return {
-            {"type", json_quote("object")},
-            {"patternProperties", braces({{std::string(type.pattern), value(*type.item, "", depth + 2)}}, depth + 1)},
-            {"additionalProperties", "false"},
-            {"minProperties", std::to_string(type.min)},
-            {"maxProperties", std::to_string(type.max)}};
+        return {{"type", json_quote("object")},
+                {"patternProperties",
+                 braces({{regular_expression(*type.form), value(*type.item, "", depth + 2)}}, depth + 1)},
+                {"additionalProperties", "false"},
+                {"minProperties", std::to_string(type.min)},
+                {"maxProperties", std::to_string(type.max)}};
       case Kind::kObject:
         return keyed_members(type, depth);
     }
@@ -113,10 +113,10 @@ class Printer {
 
   static Members text_members(const Type& type) {
     Members members{{"type", json_quote("string")}};
-    if (type.pattern.empty())
+    if (type.form == nullptr)
       members.emplace_back("minLength", "1");
     else
-      members.emplace_back("pattern", json_quote(type.pattern));
+      members.emplace_back("pattern", json_quote(regular_expression(*type.form)));
     members.emplace_back("maxLength", std::to_string(kMaxText));
     return members;
   }

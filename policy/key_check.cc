@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 #include <numeric>
-#include <regex>
 #include <unordered_map>
 
 namespace wasi_netd::policy {
@@ -111,13 +109,8 @@ class Checker {
     return std::string(type.expected);
   }
 
-  bool matches(const Type& type, std::string_view text) {
-    if (type.pattern.empty()) return true;
-    auto regex = patterns_.find(type.pattern.data());
-    if (regex == patterns_.end()) {
-      regex = patterns_.emplace(type.pattern.data(), std::regex(type.pattern.begin(), type.pattern.end())).first;
-    }
-    return std::regex_match(text.begin(), text.end(), regex->second);
+  static bool fits(const Type& type, std::string_view text) {
+    return type.form == nullptr || matches(*type.form, text);
   }
 
   void check_text(const Type& type, Node& node) {
@@ -127,7 +120,7 @@ class Checker {
       return reject(
           node, quoted(node.text) + " is a number or truth value in YAML; expected " + expected(type) + ", in quotes");
     }
-    if (node.text.empty() || !matches(type, node.text)) {
+    if (node.text.empty() || !fits(type, node.text)) {
       reject(node, "expected " + expected(type) + ", found " + quoted(node.text));
     }
   }
@@ -197,7 +190,7 @@ class Checker {
   }
 
   void check_entry(const Type& type, Node& key, Node& value) {
-    if (key.text.size() > kMaxText || !matches(type, key.text)) {
+    if (key.text.size() > kMaxText || !fits(type, key.text)) {
       return reject(key, quoted(key.text) + " cannot be a key here; expected " + std::string(type.expected));
     }
     check(*type.item, value);
@@ -241,7 +234,6 @@ class Checker {
   }
 
   Problems& problems_;
-  std::map<const char*, std::regex> patterns_;  // by the pattern's address: the table is constant
 };
 
 size_t edit_distance(std::string_view a, std::string_view b) {

@@ -7,20 +7,29 @@ using Kind = Type::Kind;
 
 constexpr uint64_t kMany = 1'000'000;
 
+constexpr TextForm kTenantForm{.rest = "a-z0-9-", .min = 1, .max = 32};
+constexpr TextForm kProtocolForm{.rest = "a-z0-9_-", .min = 1, .max = 32};
+constexpr TextForm kGuestForm{.rest = "A-Za-z0-9._-", .min = 1, .max = 64};
+constexpr TextForm kHostForm{.rest = "A-Za-z0-9.-", .min = 1, .max = 254};
+constexpr TextForm kAccountForm{.first = "A-Za-z_", .rest = "A-Za-z0-9_.-", .min = 1, .max = 32};
+constexpr std::string_view kSizeUnits[] = {"KiB", "MiB", "GiB"};
+constexpr TextForm kSizeForm{.first = "1-9", .rest = "0-9", .min = 1, .max = 7, .endings = kSizeUnits};
+constexpr std::string_view kTimeUnits[] = {"ms", "s", "m"};
+constexpr TextForm kDurationForm{.first = "1-9", .rest = "0-9", .min = 1, .max = 7, .endings = kTimeUnits};
+
 constexpr Type kVersion{.kind = Kind::kInteger, .expected = "1", .min = 1, .max = 1};
-constexpr Type kTenantName{.expected = "1 to 32 of a-z, 0-9 and '-'", .pattern = "^[a-z0-9-]{1,32}$"};
-constexpr Type kProtocolName{.expected = "1 to 32 of a-z, 0-9, '-' and '_'", .pattern = "^[a-z0-9_-]{1,32}$"};
-constexpr Type kGuestName{.expected = "1 to 64 of letters, digits, '.', '-' and '_'",
-                          .pattern = "^[A-Za-z0-9._-]{1,64}$"};
-constexpr Type kSize{.expected = "a size such as 64KiB, 64MiB or 1GiB", .pattern = "^[1-9][0-9]{0,6}(KiB|MiB|GiB)$"};
-constexpr Type kDuration{.expected = "a duration such as 500ms, 2s or 1m", .pattern = "^[1-9][0-9]{0,6}(ms|s|m)$"};
+constexpr Type kTenantName{.expected = "1 to 32 of a-z, 0-9 and '-'", .form = &kTenantForm};
+constexpr Type kProtocolName{.expected = "1 to 32 of a-z, 0-9, '-' and '_'", .form = &kProtocolForm};
+constexpr Type kGuestName{.expected = "1 to 64 of letters, digits, '.', '-' and '_'", .form = &kGuestForm};
+constexpr Type kSize{.expected = "a size such as 64KiB, 64MiB or 1GiB", .form = &kSizeForm};
+constexpr Type kDuration{.expected = "a duration such as 500ms, 2s or 1m", .form = &kDurationForm};
 constexpr Type kAddress{.expected = "an IP address"};
 constexpr Type kAddresses{
     .kind = Kind::kList, .expected = "a list of IP addresses", .min = 1, .max = 64, .item = &kAddress};
 
 constexpr Type kAccount{.kind = Kind::kTextOrInteger,
                         .expected = "an account's name, or its number of at most 4294967294",
-                        .pattern = "^[A-Za-z_][A-Za-z0-9_.-]{0,31}$",
+                        .form = &kAccountForm,
                         .max = 4'294'967'294};
 constexpr Key kPeerKeys[] = {
     {"user", &kAccount, false, "User of the process: a name or a number."},
@@ -60,7 +69,7 @@ constexpr Type kSection{
 
 constexpr Type kHosts{.kind = Kind::kMap,
                       .expected = "a mapping of host names to addresses",
-                      .pattern = "^[A-Za-z0-9.-]{1,254}$",
+                      .form = &kHostForm,
                       .min = 1,
                       .max = 10'000,
                       .item = &kAddresses};
@@ -90,7 +99,7 @@ constexpr Type kProtocol{
     .kind = Kind::kObject, .expected = "a protocol, a mapping with `transport`", .keys = kProtocolKeys};
 constexpr Type kProtocols{.kind = Kind::kMap,
                           .expected = "a mapping of protocol names (1 to 32 of a-z, 0-9, '-' and '_')",
-                          .pattern = kProtocolName.pattern,
+                          .form = &kProtocolForm,
                           .min = 1,
                           .max = 256,
                           .item = &kProtocol};
@@ -134,7 +143,7 @@ constexpr Key kGuestKeys[] = {
 constexpr Type kGuest{.kind = Kind::kObject, .expected = "a mapping with `protocols` and `limits`", .keys = kGuestKeys};
 constexpr Type kGuests{.kind = Kind::kMap,
                        .expected = "a mapping of guest names (1 to 64 of letters, digits, '.', '-' and '_')",
-                       .pattern = kGuestName.pattern,
+                       .form = &kGuestForm,
                        .min = 1,
                        .max = 10'000,
                        .item = &kGuest};

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "policy/text_form.h"
+
 namespace wasi_netd::policy {
 
 struct Type;
@@ -23,13 +25,13 @@ struct Type {
     kTextOrInteger,
     kWord,    // one of `words`
     kList,    // of `item`, no two texts alike
-    kMap,     // of `item`, keys that match `pattern`
+    kMap,     // of `item`, keys of the form `form`
     kObject,  // of `keys`
   };
   Kind kind = Kind::kText;
   std::string_view name = {};      // set where the schema refers to the type from several places
   std::string_view expected = {};  // for messages: "expected ..."
-  std::string_view pattern = {};   // ECMAScript; of the text, or of a map's keys
+  const TextForm* form = nullptr;  // of the text, or of a map's keys; null: any text
   uint64_t min = 0;                // of integers the value, of lists, maps and objects the number of entries
   uint64_t max = 0;
   std::span<const std::string_view> words = {};
