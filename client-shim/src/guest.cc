@@ -110,6 +110,7 @@ void Guest::add_protocols() {
     descriptor->kind = Kind::kProtocol;
     descriptor->rights = protocol.rights;
     descriptor->protocol = protocol.name;
+    descriptor->granted = true;
     descriptor->handle = std::make_shared<Handle>(x_session, protocol.token);
     x_fds.insert(std::move(descriptor));
   }

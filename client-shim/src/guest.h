@@ -38,6 +38,7 @@ struct Descriptor {
   bool nonblock = false;
   Rights rights;
   std::string protocol;            // kProtocol: its name
+  bool granted = false;            // kProtocol: by the policy; found by name. Else a weaker one that the guest made
   std::shared_ptr<Handle> handle;  // network kinds; null: a protocol that the present policy does not give
   std::unique_ptr<Stream> stream;  // kStream
   std::unique_ptr<Stdio> stdio;    // kStdio

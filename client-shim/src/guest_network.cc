@@ -168,7 +168,7 @@ Errno Guest::stream_accept(int32_t fd, int32_t& out) {
 Errno Guest::protocol_get(std::string_view name, int32_t& out) const {
   int32_t found = -1;
   x_fds.for_each([&](int32_t fd, const Descriptor& descriptor) {
-    if (found < 0 && descriptor.kind == Kind::kProtocol && descriptor.protocol == name) found = fd;
+    if (descriptor.granted && descriptor.protocol == name) found = fd;
   });
   if (found < 0) return err::noent;
   out = found;
@@ -176,12 +176,12 @@ Errno Guest::protocol_get(std::string_view name, int32_t& out) const {
 }
 
 std::string Guest::protocol_list() const {
-  std::map<std::string_view, int32_t> lowest;
+  std::map<std::string_view, int32_t> fds;
   x_fds.for_each([&](int32_t fd, const Descriptor& descriptor) {
-    if (descriptor.kind == Kind::kProtocol) lowest.emplace(descriptor.protocol, fd);
+    if (descriptor.granted) fds.emplace(descriptor.protocol, fd);
   });
   std::string text;
-  for (const auto& [name, fd] : lowest) {
+  for (const auto& [name, fd] : fds) {
     if (!text.empty()) text += ',';
     text.append(name).append(":").append(std::to_string(fd));
   }

@@ -1,0 +1,273 @@
+// Bytes through a stream fd: both ways, its ends, its errors, its bounds.
+#include "tests/rpc/shim/shim_test.h"
+
+namespace wasi_netd::test {
+namespace {
+
+class ShimStream : public OneGuest {
+ protected:
+  wasi_netd_errno read_errno(Fd& fd) {
+    char byte = 0;
+    std::error_code error;
+    fd.read({&byte, 1}, error);
+    return errno_of(error);
+  }
+  wasi_netd_errno write_errno(Fd& fd) {
+    std::error_code error;
+    fd.write("x", error);
+    return errno_of(error);
+  }
+  std::string recv(const Fd& fd, size_t size, uint32_t flags) {
+    std::string buffer(size, '\0');
+    const wasi_netd_iovec iov{buffer.data(), buffer.size()};
+    size_t count = 0;
+    uint32_t out_flags = 7;
+    client::check(wasi_netd_recv(guest_->get(), fd.number(), &iov, 1, flags, &count, &out_flags), "recv");
+    EXPECT_EQ(out_flags, 0u);
+    return buffer.substr(0, count);
+  }
+  bool wait_for(const wasi_netd_subscription& subscription) { return guest_->poll({&subscription, 1}).size() == 1; }
+};
+
+TEST_F(ShimStream, CarriesBytesBothWays) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.stream.write("hello");
+  EXPECT_EQ(pair.peer.read(5), "hello");
+  pair.peer.write_all("world");
+  EXPECT_EQ(pair.stream.read(9), "world");
+}
+
+TEST_F(ShimStream, ReadsWhatCameBeforeTheFirstRead) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.peer.write_all("early");
+  pair.peer.shutdown_write();
+  EXPECT_EQ(pair.stream.read_to_end(), "early");
+}
+
+TEST_F(ShimStream, CarriesMegabytesUpAndDownAtOnceUnchanged) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string up = pattern(8 << 20, 1);
+  const std::string down = pattern(8 << 20, 2);
+  std::string got_up;
+  std::thread peer_reader([&] { got_up = pair.peer.read(up.size()); });
+  std::thread peer_writer([&] { pair.peer.write_all(down); });
+  pair.stream.set_nonblock(true);
+  std::string got_down;
+  size_t sent = 0;
+  std::string buffer(100'000, '\0');
+  while (sent < up.size() || got_down.size() < down.size()) {
+    std::error_code error;
+    sent += sent < up.size() ? pair.stream.write(std::string_view(up).substr(sent), error) : 0;
+    got_down.append(buffer, 0, pair.stream.read(std::span(buffer), error));
+    std::vector<wasi_netd_subscription> interest = {read_of(pair.stream)};
+    if (sent < up.size()) interest.push_back(write_of(pair.stream));
+    if (got_down.size() == down.size()) interest.erase(interest.begin());
+    if (!interest.empty()) guest_->poll(interest);
+  }
+  peer_reader.join();
+  peer_writer.join();
+  EXPECT_EQ(got_up, up);
+  EXPECT_EQ(got_down, down);
+}
+
+TEST_F(ShimStream, ABlockingWriteTakesEverythingHoweverSlowThePeerReads) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(16 << 20);
+  std::string got;
+  std::thread reader([&] { got = pair.peer.read(sent.size()); });
+  EXPECT_EQ(pair.stream.write(sent), sent.size());
+  reader.join();
+  EXPECT_EQ(got, sent);
+}
+
+TEST_F(ShimStream, ANonBlockingWriteTakesWhatFitsThenAnswersAgain) {
+  Connected pair = connect_to_peer(*guest_, WASI_NETD_FDFLAG_NONBLOCK);
+  const std::string chunk(300'000, 'x');
+  size_t total = 0;
+  std::error_code error;
+  // The kernel's buffers, the daemon's and the shim's fill up, one after the other.
+  for (bool full = false; !full;) {
+    const wasi_netd_subscription interest[] = {write_of(pair.stream), after(std::chrono::milliseconds(300))};
+    const auto events = guest_->poll(interest);
+    full = events.size() == 1 && events[0].type == WASI_NETD_EVENT_CLOCK;
+    if (!full) total += pair.stream.write(chunk, error);
+  }
+  while (pair.stream.write("x", error) == 1) ++total;
+  EXPECT_EQ(errno_of(error), WASI_NETD_ERRNO_again);
+  std::thread reader([&] { EXPECT_EQ(pair.peer.read(total).size(), total); });
+  EXPECT_TRUE(wait_for(write_of(pair.stream)));
+  reader.join();
+}
+
+TEST_F(ShimStream, ANonBlockingReadAnswersAgainUntilBytesCome) {
+  Connected pair = connect_to_peer(*guest_, WASI_NETD_FDFLAG_NONBLOCK);
+  EXPECT_EQ(read_errno(pair.stream), WASI_NETD_ERRNO_again);
+  pair.peer.write_all("x");
+  EXPECT_TRUE(wait_for(read_of(pair.stream)));
+  EXPECT_EQ(pair.stream.read(9), "x");
+  EXPECT_EQ(read_errno(pair.stream), WASI_NETD_ERRNO_again);
+}
+
+TEST_F(ShimStream, WaitAllWaitsForAllAndPeekTakesNothing) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(1 << 20);
+  std::thread writer([&] { pair.peer.write_all(sent); });
+  EXPECT_EQ(recv(pair.stream, 1000, WASI_NETD_RECV_PEEK | WASI_NETD_RECV_WAITALL), sent.substr(0, 1000));
+  EXPECT_EQ(recv(pair.stream, sent.size(), WASI_NETD_RECV_WAITALL), sent);
+  writer.join();
+}
+
+TEST_F(ShimStream, WaitAllEndsAtTheEnd) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.peer.write_all("abc");
+  pair.peer.shutdown_write();
+  EXPECT_EQ(recv(pair.stream, 100, WASI_NETD_RECV_WAITALL), "abc");
+  EXPECT_EQ(recv(pair.stream, 100, WASI_NETD_RECV_WAITALL), "");
+}
+
+TEST_F(ShimStream, PeekForMoreThanIsReadAheadGivesWhatIsReadAhead) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(1 << 20);
+  std::thread writer([&] { pair.peer.write_all(sent); });
+  const std::string seen = recv(pair.stream, sent.size(), WASI_NETD_RECV_PEEK | WASI_NETD_RECV_WAITALL);
+  EXPECT_GE(seen.size(), size_t{64} << 10);
+  EXPECT_EQ(seen, sent.substr(0, seen.size()));
+  EXPECT_EQ(recv(pair.stream, sent.size(), WASI_NETD_RECV_WAITALL), sent);
+  writer.join();
+}
+
+TEST_F(ShimStream, AfterThePeersEndReadsGiveZeroAndWritingGoesOn) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.peer.shutdown_write();
+  EXPECT_EQ(pair.stream.read(9), "");
+  EXPECT_EQ(pair.stream.read(9), "");
+  pair.stream.write("still here");
+  EXPECT_EQ(pair.peer.read(10), "still here");
+}
+
+TEST_F(ShimStream, AfterShutdownOfWritingThePeerReadsAllThenTheEndAndReadingGoesOn) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(1 << 20);
+  std::string got;
+  std::thread reader([&] { got = pair.peer.read_to_end(); });
+  pair.stream.write(sent);
+  pair.stream.shutdown(WASI_NETD_SHUT_WR);
+  reader.join();
+  EXPECT_EQ(got, sent);
+  EXPECT_EQ(write_errno(pair.stream), WASI_NETD_ERRNO_pipe);
+  pair.peer.write_all("answer");
+  EXPECT_EQ(pair.stream.read(9), "answer");
+}
+
+TEST_F(ShimStream, AfterShutdownOfReadingWhatCameIsReadThenTheEnd) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.peer.write_all("before");
+  EXPECT_TRUE(wait_for(read_of(pair.stream)));
+  pair.stream.shutdown(WASI_NETD_SHUT_RD);
+  EXPECT_EQ(pair.stream.read(9), "before");
+  EXPECT_EQ(pair.stream.read(9), "");
+  pair.stream.write("out");
+  EXPECT_EQ(pair.peer.read(3), "out");
+}
+
+TEST_F(ShimStream, AResetIsAnErrorForEverAndWritesThenBreak) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.stream.write("x");
+  ASSERT_EQ(pair.peer.read(1), "x");
+  pair.peer.reset();
+  EXPECT_EQ(read_errno(pair.stream), WASI_NETD_ERRNO_connreset);
+  EXPECT_EQ(read_errno(pair.stream), WASI_NETD_ERRNO_connreset);
+  EXPECT_EQ(write_errno(pair.stream), WASI_NETD_ERRNO_pipe);
+  EXPECT_EQ(errno_of_throw([&] { pair.stream.shutdown(WASI_NETD_SHUT_WR); }), WASI_NETD_ERRNO_notconn);
+}
+
+TEST_F(ShimStream, CloseDeliversWhatWasWritten) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(200'000);
+  pair.stream.write(sent);
+  pair.stream.close();
+  EXPECT_EQ(pair.peer.read_to_end(), sent);
+}
+
+TEST_F(ShimStream, AGuestThatWritesAndEndsAtOnceHasAllDelivered) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(1 << 20);
+  std::string got;
+  std::thread reader([&] { got = pair.peer.read_to_end(); });
+  pair.stream.write(sent);
+  pair.stream.release();  // the guest's end closes it
+  guest_.reset();
+  reader.join();
+  EXPECT_EQ(got, sent);
+}
+
+TEST_F(ShimStream, AnAbortedGuestsPeerSeesAReset) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.stream.write("half");
+  ASSERT_EQ(pair.peer.read(4), "half");
+  pair.stream.release();
+  guest_->abort();
+  pair.peer.wait(POLLIN);
+  EXPECT_EQ(pair.peer.read_error(), ECONNRESET);
+}
+
+TEST_F(ShimStream, TheStreamOutlivesItsConnectionFd) {
+  Connected pair = connect_to_peer(*guest_);  // which has closed it
+  pair.peer.write_all("alive");
+  EXPECT_EQ(pair.stream.read(9), "alive");
+}
+
+TEST_F(ShimStream, ShutdownOfTheConnectionEndsItNow) {
+  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  Fd connection = guest_->connect(any_control(*guest_), address(listener));
+  Fd stream = connection.stream();
+  NativeSocket peer = NativeSocket(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  connection.shutdown(WASI_NETD_SHUT_RD | WASI_NETD_SHUT_WR);
+  peer.wait(POLLIN);
+  EXPECT_NE(peer.write_error(), EAGAIN);
+  EXPECT_NE(write_errno(stream), WASI_NETD_ERRNO_again);
+}
+
+TEST_F(ShimStream, AWeakerTwinMayNotDoWhatItLacks) {
+  Connected pair = connect_to_peer(*guest_);
+  int32_t twin = -1;
+  const uint64_t rights =
+      (uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_read) | (uint64_t{1} << WASI_NETD_RIGHT_BIT_poll_fd_readwrite);
+  ASSERT_EQ(wasi_netd_restrict(guest_->get(), pair.stream.number(), rights, 0, &twin), WASI_NETD_ERRNO_success);
+  Fd reader(guest_->get(), twin);
+  EXPECT_EQ(write_errno(reader), WASI_NETD_ERRNO_notcapable);
+  pair.peer.write_all("read");
+  EXPECT_EQ(reader.read(9), "read");
+  EXPECT_EQ(read_errno(pair.stream), WASI_NETD_ERRNO_busy) << "one fd at a time moves a stream's bytes";
+  reader.close();
+  EXPECT_EQ(errno_of_throw([&] { reader.shutdown(WASI_NETD_SHUT_WR); }), WASI_NETD_ERRNO_badf);
+}
+
+TEST_F(ShimStream, EveryHandleComesBackWhenAllIsClosed) {
+  const size_t before = daemon_->counts().handles;
+  for (int i = 0; i < 20; ++i) {
+    Connected pair = connect_to_peer(*guest_);
+    pair.stream.write("x");
+    pair.stream.shutdown(WASI_NETD_SHUT_WR);
+    EXPECT_EQ(pair.peer.read_to_end(), "x");
+    pair.peer.close();
+    EXPECT_EQ(pair.stream.read(1), "");
+  }
+  eventually([&] { return daemon_->counts().handles == before && daemon_->counts().connections == 0; });
+}
+
+TEST_F(ShimStream, UnixStreamsCarryTheSame) {
+  const std::string name = "@shim-test-" + std::to_string(::getpid());
+  const NativeSocket listener = native_listen(native_unix(name));
+  const Fd control = guest_->open(guest_->protocol("local"), "@shim-test-client-" + std::to_string(::getpid()));
+  Fd stream = guest_->connect(control, name).stream();
+  NativeSocket peer = NativeSocket(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  stream.write("ping");
+  EXPECT_EQ(peer.read(4), "ping");
+  peer.write_all("pong");
+  peer.close();
+  EXPECT_EQ(stream.read_to_end(), "pong");
+}
+
+}  // namespace
+}  // namespace wasi_netd::test
