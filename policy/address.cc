@@ -83,11 +83,6 @@ std::optional<Endpoint> parse_tcp(std::string_view text) {
   return std::nullopt;
 }
 
-template <class... Visitors>
-struct Overloaded : Visitors... {
-  using Visitors::operator()...;
-};
-
 }  // namespace
 
 std::string_view to_string(Transport transport) { return transport == Transport::kTcp ? "tcp" : "unix"; }
@@ -150,16 +145,14 @@ std::string to_string(const IpAddress& address) {
 }
 
 std::string to_string(const Endpoint& endpoint) {
-  return std::visit(Overloaded{
-                        [](const IpEndpoint& ip) {
-                          const std::string host = to_string(ip.address);
-                          const std::string port = ":" + std::to_string(ip.port);
-                          return ip.address.family == Family::kIpv4 ? host + port : "[" + host + "]" + port;
-                        },
-                        [](const NameEndpoint& name) { return name.name + ":" + std::to_string(name.port); },
-                        [](const UnixEndpoint& name) { return name.abstract ? "@" + name.name : name.name; },
-                    },
-                    endpoint);
+  if (const auto* ip = std::get_if<IpEndpoint>(&endpoint)) {
+    const std::string host = to_string(ip->address);
+    const std::string port = ":" + std::to_string(ip->port);
+    return ip->address.family == Family::kIpv4 ? host + port : "[" + host + "]" + port;
+  }
+  if (const auto* name = std::get_if<NameEndpoint>(&endpoint)) return name->name + ":" + std::to_string(name->port);
+  const auto& unix_name = std::get<UnixEndpoint>(endpoint);
+  return unix_name.abstract ? "@" + unix_name.name : unix_name.name;
 }
 
 bool is_any(const Endpoint& endpoint) {

@@ -114,8 +114,7 @@ std::vector<uint16_t> telling_ports(const Section& section, const Endpoint& endp
     if (range.last < 65535) ports.push_back(static_cast<uint16_t>(range.last + 1));
   }
   std::ranges::sort(ports);
-  const auto repeated = std::ranges::unique(ports);
-  ports.erase(repeated.begin(), repeated.end());
+  ports.erase(std::unique(ports.begin(), ports.end()), ports.end());
   return ports;
 }
 

@@ -6,21 +6,14 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "tests/unit/policy/loaded.h"
+#include "tests/unit/policy/loader_errors.h"
 
 namespace wasi_netd::policy {
 namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::string_view kGood = R"(version: 1
-tenant: t
-peers: [{user: wasmhost}]
-protocols:
-  web:
-    transport: tcp
-    connect: {allow: ["a.example:443"]}
-)";
+using testing::kGood;
 
 LoadResult load(std::string_view text) { return load_text(text, "t.yaml", testing::kReserved, testing::kAccounts); }
 
