@@ -60,6 +60,8 @@ Policies load_policies(const Config& config) {
   std::vector<std::string> files;
   for (fs::directory_iterator it(config.policy_dir, ec), end; !ec && it != end; it.increment(ec)) {
     if (it->path().extension() == ".yaml") files.push_back(it->path().string());
+    if (it->path().extension() == ".yml")
+      result.warnings.push_back(it->path().string() + ": not read; policies end in .yaml");
   }
   if (ec) {
     result.errors.push_back(config.policy_dir + ": " + ec.message());

@@ -67,12 +67,13 @@ void Audit::quota(const AuditSubject& who, std::string_view limit, uint64_t valu
   log_.write(json::serialize(object));
 }
 
-void Audit::peer(std::string_view tenant, bool admitted, uint32_t uid, uint32_t gid, int32_t pid) {
+void Audit::peer(std::string_view tenant, const Process& process, std::optional<uint64_t> refused_before) {
   json::object object = record("peer", tenant);
-  object["verdict"] = admitted ? "allow" : "deny";
-  object["uid"] = uid;
-  object["gid"] = gid;
-  object["pid"] = pid;
+  object["verdict"] = refused_before ? "deny" : "allow";
+  object["uid"] = process.uid;
+  object["gid"] = process.gid;
+  object["pid"] = process.pid;
+  if (refused_before.value_or(0) != 0) object["refused_before"] = *refused_before;
   log_.write(json::serialize(object));
 }
 

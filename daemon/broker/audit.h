@@ -27,8 +27,13 @@ class Audit {
                 const std::vector<policy::Endpoint>& resolved, const policy::Decision&);
   // A limit was met: "sessions", "handles", "connections", "buffers", "host_connections".
   void quota(const AuditSubject&, std::string_view limit, uint64_t value);
-  // A process at the tenant's socket; refused ones are disconnected.
-  void peer(std::string_view tenant, bool admitted, uint32_t uid, uint32_t gid, int32_t pid);
+  // A process at the tenant's socket: admitted, or (`refused_before` set) disconnected, with the number of refusals
+  // since the last record of one.
+  struct Process {
+    uint32_t uid, gid;
+    int32_t pid;
+  };
+  void peer(std::string_view tenant, const Process&, std::optional<uint64_t> refused_before);
   // A guest that asked for a session under a name that the policy does not admit.
   void guest_refused(const AuditSubject&);
 

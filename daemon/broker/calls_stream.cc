@@ -41,7 +41,7 @@ Task<Result<NewHandle>> take_stream(SessionPtr session, Token token, RightSet ne
     rights = *derived;
   }
   // Room for the handle first: a stream that was taken cannot be put back.
-  if (auto room = session->handles_quota().charge(1); !room) co_return Error{Errno::mfile, "handle quota"};
+  if (!session->has_room_for_handle()) co_return Error{Errno::mfile, "handle quota"};
   auto stream = (*connection)->take_stream();
   if (!stream) {
     if (stream.error().code == Errno::again) (*connection)->arm(token, kWritable);

@@ -123,7 +123,6 @@ uint32_t Connection::readiness() {
 }
 
 void Connection::last_handle_closed() {
-  handles_gone_ = true;
   if (!stream_taken_) release();
 }
 

@@ -65,8 +65,8 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   void shutdown() { release(); }
   // By the stream: its last handle is closed.
   void stream_released();
-  // The peer sees a reset; streams answer `why`. No effect on a connection that is ending or over, except that an
-  // ending one stops to deliver when the daemon stops.
+  // The peer sees a reset; streams answer `why`. An ending connection stops delivering. No effect on one
+  // that is over.
   void abort(Error why);
 
   void count_in(uint64_t bytes) { bytes_in_ += bytes; }
@@ -89,7 +89,6 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   std::function<void()> cancel_dial_;
   std::weak_ptr<Control> control_;  // whose bound socket this uses
   std::shared_ptr<net::Bound> bound_;
-  bool handles_gone_ = false;
   bool stream_taken_ = false;
   Error error_{Errno::success, {}};
   WaitList waiting_;

@@ -15,7 +15,7 @@ namespace wasi_netd::broker {
 enum class ConnectionState : uint8_t { kConnecting, kConnected, kFailed, kEnding, kEnded };
 
 // kEstablished, kRefused: the dial's outcome. kRelease: the last stream or handle that could use it is gone. kAbort:
-// reset by us (host died, revoked, guest's shutdown of both). kFinished: everything was delivered.
+// reset by us (host died, revoked). kFinished: everything was delivered.
 enum class ConnectionEvent : uint8_t { kEstablished, kRefused, kRelease, kAbort, kFinished };
 
 constexpr std::string_view to_string(ConnectionState state) {

@@ -105,16 +105,21 @@ Task<void> Control::admit(std::shared_ptr<Control> self, std::shared_ptr<net::Co
 
 Task<void> Control::wait_for_room(std::shared_ptr<Control> self, bool descriptors) {
   const std::weak_ptr<Control> weak = self;
-  const auto wake = [weak] {
-    if (const auto control = weak.lock()) control->room_.set();
-  };
-  self->session().connections_quota().when_released(wake);
+  if (!std::exchange(self->told_of_release_, true)) {
+    self->session().connections_quota().when_released([weak] {
+      const auto control = weak.lock();
+      if (!control) return;
+      control->told_of_release_ = false;
+      control->room_.set();
+    });
+  }
   // Descriptors may be freed by another tenant, of which this loop hears nothing.
   Timer retry(self->session().tenant().loop());
   if (descriptors) {
     retry.expires_after(kDescriptorRetry);
-    retry.async_wait([wake](boost::system::error_code ec) {
-      if (!ec) wake();
+    retry.async_wait([weak](boost::system::error_code ec) {
+      const auto control = weak.lock();
+      if (!ec && control) control->room_.set();
     });
   }
   co_await self->room_.wait();

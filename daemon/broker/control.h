@@ -61,6 +61,7 @@ class Control final : public Object, public std::enable_shared_from_this<Control
   std::shared_ptr<net::Listener> listener_;
   std::shared_ptr<Connection> admitted_;
   WaitList accepting_;
+  bool told_of_release_ = false;  // a waiter of ours stands at the quota
   Event room_;  // for run_admit: the admitted peer was taken, a quota was given back, or the control was closed
 };
 

@@ -29,14 +29,15 @@ policy::Decision judge(const Session& session, policy::Request& request) {
   policy::Decision decision = policy.decide(request);
   const auto* literal = std::get_if<policy::IpEndpoint>(&request.endpoint);
   if (decision.permitted() || !literal || request.operation != policy::Operation::kConnect) return decision;
-  const auto name = session.name_of(literal->address);
-  if (!name) return decision;
-  policy::Request as_name = request;
-  as_name.via_name = *name;
-  policy::Decision by_name = policy.decide(as_name);
-  if (!by_name.permitted()) return decision;
-  request = std::move(as_name);
-  return by_name;
+  for (const std::string& name : session.names_of(literal->address)) {
+    policy::Request as_name = request;
+    as_name.via_name = name;
+    policy::Decision by_name = policy.decide(as_name);
+    if (!by_name.permitted()) continue;
+    request = std::move(as_name);
+    return by_name;
+  }
+  return decision;
 }
 
 Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session> session, policy::Request request, std::string asked,
@@ -61,7 +62,6 @@ Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session> session, poli
     if (decision.permitted()) {
       if (!first_allowed) first_allowed = decision;
       permitted.endpoints.push_back(one.endpoint);
-      permitted.requests.push_back(std::move(one));
     } else {
       if (!first_denied) first_denied = decision;
       denied.push_back(one.endpoint);

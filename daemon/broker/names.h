@@ -19,7 +19,6 @@ policy::Decision judge(const Session&, policy::Request& request);
 // the decision. acces: no answer is permitted. noent, timedout, io: the look-up failed.
 struct Permitted {
   std::vector<policy::Endpoint> endpoints;
-  std::vector<policy::Request> requests;  // one per endpoint, as judged
   std::chrono::seconds ttl{0};
 };
 Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session>, policy::Request request, std::string asked,

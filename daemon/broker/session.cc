@@ -1,5 +1,6 @@
 #include "daemon/broker/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/broker/connection.h"
@@ -42,15 +43,18 @@ AuditSubject Session::subject(std::string_view protocol) const { return {tenant_
 
 Result<NewHandle> Session::insert(std::shared_ptr<Object> object, const Rights& rights) {
   if (ended_) return Error{Errno::connaborted, "session is over"};
+  if (!has_room_for_handle()) return Error{Errno::mfile, "handle quota"};
   auto charge = handles_quota_.charge(1);
-  if (!charge) {
-    tenant_.audit().quota(subject(), "handles", handles_quota_.used());
-    return Error{Errno::mfile, "handle quota"};
-  }
   const Token token = Token::make();
   object->handle_opened();
   handles_.emplace(token, Handle{std::move(object), rights, std::move(*charge)});
   return NewHandle{token, rights};
+}
+
+bool Session::has_room_for_handle() {
+  if (handles_quota_.charge(1)) return true;
+  tenant_.audit().quota(subject(), "handles", handles_quota_.used());
+  return false;
 }
 
 Result<Handle*> Session::find(const Token& token, RightSet needed) {
@@ -105,20 +109,22 @@ Task<SessionEvent> Session::next_event() {
 }
 
 void Session::remember_answer(const policy::IpAddress& address, const std::string& name, std::chrono::seconds ttl) {
-  if (names_.size() >= kMaxKnownNames) {
-    auto oldest = names_.begin();
-    for (auto it = names_.begin(); it != names_.end(); ++it) {
-      if (it->second.until < oldest->second.until) oldest = it;
-    }
-    names_.erase(oldest);
+  const auto key = std::make_pair(policy::to_string(address), name);
+  if (names_.size() >= kMaxKnownNames && !names_.contains(key)) {
+    const auto sooner = [](const auto& one, const auto& other) { return one.second < other.second; };
+    names_.erase(std::min_element(names_.begin(), names_.end(), sooner));
   }
-  names_[policy::to_string(address)] = {name, std::chrono::steady_clock::now() + ttl};
+  names_[key] = std::chrono::steady_clock::now() + ttl;
 }
 
-std::optional<std::string> Session::name_of(const policy::IpAddress& address) const {
-  const auto found = names_.find(policy::to_string(address));
-  if (found == names_.end() || found->second.until < std::chrono::steady_clock::now()) return std::nullopt;
-  return found->second.name;
+std::vector<std::string> Session::names_of(const policy::IpAddress& address) const {
+  const std::string text = policy::to_string(address);
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<std::string> names;
+  for (auto it = names_.lower_bound({text, {}}); it != names_.end() && it->first.first == text; ++it) {
+    if (it->second >= now) names.push_back(it->first.second);
+  }
+  return names;
 }
 
 void Session::close_handles(bool keep_streams_in_transfer) {

@@ -58,6 +58,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // ---- handles ----
   // mfile when the handle quota is used up; the object is untouched then.
   Result<NewHandle> insert(std::shared_ptr<Object>, const Rights&);
+  // Would insert() find room now? Where not, it is recorded as if insert() had been called.
+  bool has_room_for_handle();
   // badf: no such handle. inval: another kind. notcapable: a right is missing. The pointer is good until the next
   // change of the table, so not across a co_await.
   Result<Handle*> find(const Token&, RightSet needed);
@@ -69,7 +71,6 @@ class Session : public std::enable_shared_from_this<Session> {
     return std::static_pointer_cast<T>((*handle)->object);
   }
   Status close(const Token&);
-  size_t handle_count() const { return handles_.size(); }
 
   // ---- quotas ----
   Quota& handles_quota() { return handles_quota_; }
@@ -85,7 +86,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // ---- names that were resolved for this session ----
   // An answer counts as its name until its TTL has passed (docs/guest-api.md, row RESOLVE). Bounded: the oldest go.
   void remember_answer(const policy::IpAddress&, const std::string& name, std::chrono::seconds ttl);
-  std::optional<std::string> name_of(const policy::IpAddress&) const;
+  std::vector<std::string> names_of(const policy::IpAddress&) const;
 
   // ---- the end ----
   bool ended() const { return ended_; }
@@ -111,11 +112,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool ended_ = false;
   Event changed_;        // an event for next_event()
   Event handles_fewer_;  // for end()
-  struct KnownName {
-    std::string name;
-    std::chrono::steady_clock::time_point until;
-  };
-  std::map<std::string, KnownName> names_;  // by address text
+  // Until when an (address, name) pair is good.
+  std::map<std::pair<std::string, std::string>, std::chrono::steady_clock::time_point> names_;
 };
 
 }  // namespace wasi_netd::broker

@@ -79,6 +79,7 @@ Task<Result<size_t>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Ca
     if (!nonblock) co_return Error{Errno::canceled, "call cancelled"};
   }
   if (!got) co_return reason(got.error());
+  ready_ &= ~kReadable;  // what is left, if anything, is for the next watch to find
   connection_->count_in(*got);
   co_return *got;
 }
@@ -99,6 +100,7 @@ Task<Result<size_t>> Stream::write(asio::const_buffer buffer, bool nonblock, Cal
     if (!nonblock) co_return Error{Errno::canceled, "call cancelled"};
   }
   if (!sent) co_return reason(sent.error());
+  ready_ &= ~kWritable;
   connection_->count_out(*sent);
   co_return *sent;
 }

@@ -27,7 +27,7 @@ class Stream final : public Object, public std::enable_shared_from_this<Stream> 
 
   // busy: in a mode already, or a Read or Write is waiting. `cut` ends the transfer's rpc whatever it waits for.
   Status enter_transfer(std::function<void()> cut);
-  // Ends the transfer's pending read, so that another handle of the stream can go on where it stopped.
+  // Ends the transfer's pending read; another handle of the stream can go on behind what the transfer took.
   void leave_transfer();
   void cut_transfer();
 

@@ -32,6 +32,7 @@ net::Resolver& Tenant::resolver(const policy::Protocol& protocol) {
 
 Result<Tenant::Opened> Tenant::open_session(std::string guest, RightSet ceiling) {
   if (draining_) return Error{Errno::connaborted, "draining"};
+  if (guest.size() > kMaxGuestName) return Error{Errno::inval, "guest name too long"};
   const auto view = policy_->guest(guest);
   if (!view) {
     audit_.guest_refused({name(), {}, guest, {}});

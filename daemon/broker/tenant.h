@@ -33,6 +33,7 @@ class Tenant {
   static constexpr uint64_t kDefaultConnections = 10'000;
   static constexpr uint64_t kDefaultBuffers = 256u << 20;
   static constexpr uint64_t kDefaultHostConnections = 64;
+  static constexpr size_t kMaxGuestName = 64;  // bytes; it stands in every audit record
 
   Tenant(Loop loop, std::shared_ptr<const policy::TenantPolicy>, std::chrono::milliseconds linger, AuditLog&);
   ~Tenant();
@@ -44,7 +45,8 @@ class Tenant {
   Audit& audit() { return audit_; }
   net::Resolver& resolver(const policy::Protocol&);
 
-  // acces: the policy does not admit this guest. nfile: session quota. connaborted: the daemon is going away.
+  // inval: the name is too long. acces: the policy does not admit this guest. nfile: session quota. connaborted: the
+  // daemon is going away.
   struct Opened {
     std::shared_ptr<Session> session;
     struct Grant {

@@ -49,14 +49,14 @@ UnaryRpc* run_now(Tenant& tenant, grpc::CallbackServerContext* context, const Re
   return UnaryRpc::run(tenant.loop(), context, start, lost(tenant, request, reply));
 }
 
-// A call that may wait. `body(session, request, reply, call)` is a coroutine function.
+// A call that may wait. `body(session, request, reply, rpc)` is a coroutine function.
 template <class Request, class Reply>
-using Waiting = Task<grpc::Status> (*)(SessionPtr, const Request&, Reply&, broker::Call&);
+using Waiting = Task<grpc::Status> (*)(SessionPtr, const Request&, Reply&, UnaryRpc&);
 
 template <class Request, class Reply>
 Task<void> run_flow(RpcPtr rpc, SessionPtr session, const Request* request, Reply* reply,
                     Waiting<Request, Reply> body) {
-  grpc::Status status = co_await body(session, *request, *reply, rpc->call());
+  grpc::Status status = co_await body(session, *request, *reply, *rpc);
   rpc->finish(std::move(status));
 }
 
@@ -98,49 +98,48 @@ grpc::Status answer_address(v1::AddressReply& reply, const Result<policy::Endpoi
   return grpc::Status::OK;
 }
 
-Task<grpc::Status> accept(SessionPtr session, const v1::AcceptRequest& request, v1::HandleReply& reply,
-                          broker::Call& call) {
-  auto made = co_await calls::accept(session, handle_of(request.control()), request.nonblock(), call);
+Task<grpc::Status> accept(SessionPtr session, const v1::AcceptRequest& request, v1::HandleReply& reply, UnaryRpc& rpc) {
+  auto made = co_await calls::accept(session, handle_of(request.control()), request.nonblock(), rpc.call());
   co_return answer(reply, made);
 }
 
 Task<grpc::Status> connect(SessionPtr session, const v1::ConnectRequest& request, v1::HandleReply& reply,
-                           broker::Call& call) {
+                           UnaryRpc& rpc) {
   auto made =
-      co_await calls::connect(session, handle_of(request.control()), request.address(), request.nonblock(), call);
+      co_await calls::connect(session, handle_of(request.control()), request.address(), request.nonblock(), rpc.call());
   co_return answer(reply, made);
 }
 
 Task<grpc::Status> stream_create(SessionPtr session, const v1::StreamCreateRequest& request, v1::HandleReply& reply,
-                                 broker::Call& call) {
+                                 UnaryRpc& rpc) {
   auto made = co_await calls::stream_create(session, handle_of(request.connection()), from_proto(request.rights()),
-                                            request.nonblock(), call);
+                                            request.nonblock(), rpc.call());
   co_return answer(reply, made);
 }
 
 Task<grpc::Status> stream_accept(SessionPtr session, const v1::StreamAcceptRequest& request, v1::HandleReply& reply,
-                                 broker::Call& call) {
-  auto made = co_await calls::stream_accept(session, handle_of(request.connection()), request.nonblock(), call);
+                                 UnaryRpc& rpc) {
+  auto made = co_await calls::stream_accept(session, handle_of(request.connection()), request.nonblock(), rpc.call());
   co_return answer(reply, made);
 }
 
-Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request, v1::ResolveReply& reply,
-                           broker::Call&) {
+Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request, v1::ResolveReply& reply, UnaryRpc&) {
   auto addresses = co_await calls::resolve(session, handle_of(request.protocol()), request.name());
   if (!addresses) co_return refuse(reply, addresses.error());
   for (const auto& address : *addresses) reply.add_addresses(policy::to_string(address));
   co_return grpc::Status::OK;
 }
 
-Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::ReadReply& reply, broker::Call& call) {
+Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::ReadReply& reply, UnaryRpc& rpc) {
   if (request.max() == 0) co_return malformed("max is 0");
   const size_t room = std::min<size_t>(request.max(), kChunk);
   auto charge = session->buffers_quota().charge(room);
   if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
+  rpc.hold(std::move(*charge));
   std::string& data = *reply.mutable_data();
   data.resize(room);
-  auto got =
-      co_await calls::read(session, handle_of(request.stream()), boost::asio::buffer(data), request.nonblock(), call);
+  auto got = co_await calls::read(session, handle_of(request.stream()), boost::asio::buffer(data), request.nonblock(),
+                                  rpc.call());
   if (!got) {
     reply.clear_data();
     co_return refuse(reply, got.error());
@@ -150,12 +149,14 @@ Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::
   co_return grpc::Status::OK;
 }
 
-Task<grpc::Status> write(SessionPtr session, const v1::WriteRequest& request, v1::WriteReply& reply,
-                         broker::Call& call) {
+Task<grpc::Status> write(SessionPtr session, const v1::WriteRequest& request, v1::WriteReply& reply, UnaryRpc& rpc) {
   if (request.data().size() > kChunk) co_return malformed("data over 64 KiB");
   if (request.data().empty()) co_return grpc::Status::OK;
+  auto charge = session->buffers_quota().charge(request.data().size());
+  if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
+  rpc.hold(std::move(*charge));
   auto sent = co_await calls::write(session, handle_of(request.stream()), boost::asio::buffer(request.data()),
-                                    request.nonblock(), call);
+                                    request.nonblock(), rpc.call());
   if (!sent) co_return refuse(reply, sent.error());
   reply.set_written(static_cast<uint32_t>(*sent));
   co_return grpc::Status::OK;

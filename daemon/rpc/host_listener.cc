@@ -118,8 +118,11 @@ void HostListener::admit(Socket socket) {
   socklen_t size = sizeof peer;
   if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
   const bool admitted = tenant_.policy().peer_allowed(peer.uid, peer.gid);
-  tenant_.audit().peer(tenant_.name(), admitted, peer.uid, peer.gid, peer.pid);
-  if (!admitted) return;
+  if (!admitted) {
+    refuse(peer);
+    return;
+  }
+  tenant_.audit().peer(tenant_.name(), {peer.uid, peer.gid, peer.pid}, std::nullopt);
   auto charge = tenant_.host_connections_quota().charge(1);
   if (!charge) {
     tenant_.audit().quota({tenant_.name(), {}, {}, {}}, "host_connections", tenant_.host_connections_quota().used());
@@ -141,8 +144,20 @@ void HostListener::admit(Socket socket) {
   }
   hosts_.emplace(id, Host{watched, std::move(*charge)});
   boost::system::error_code ignored;
-  socket.native_non_blocking(true, ignored);   // gRPC reads until EAGAIN
+  socket.native_non_blocking(true, ignored);  // gRPC reads until EAGAIN
   admit_(socket.release());
+}
+
+// Anybody on the machine can knock, as fast as they like: the log says so once a second, with the number of those it
+// left out.
+void HostListener::refuse(const ucred& peer) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < quiet_until_) {
+    ++refused_quietly_;
+    return;
+  }
+  quiet_until_ = now + std::chrono::seconds(1);
+  tenant_.audit().peer(tenant_.name(), {peer.uid, peer.gid, peer.pid}, std::exchange(refused_quietly_, 0));
 }
 
 Task<void> HostListener::run_watch(std::shared_ptr<HostListener> self) {

@@ -6,6 +6,7 @@
 // connection a duplicate descriptor is kept: it tells when the host is gone, and shutting it down cuts the host off.
 // The duplicates hang in an epoll set of their own that reports hang-ups only, so that traffic does not wake the loop.
 // The tenant's loop.
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <sys/socket.h>
 
 #include "daemon/base/error.h"
 #include "daemon/base/quota.h"
@@ -53,6 +55,7 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   static Task<void> run_accept(std::shared_ptr<HostListener> self);
   static Task<void> run_watch(std::shared_ptr<HostListener> self);
   void admit(Socket socket);
+  void refuse(const ucred& peer);
   void reap();
 
   broker::Tenant& tenant_;
@@ -62,6 +65,8 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   Descriptor hangups_;  // the epoll set
   std::unordered_map<uint64_t, Host> hosts_;
   uint64_t next_host_ = 0;
+  std::chrono::steady_clock::time_point quiet_until_;  // no record of a refusal before this
+  uint64_t refused_quietly_ = 0;
   uint64_t device_ = 0, inode_ = 0;  // of the socket file, so that close() removes no other
 };
 

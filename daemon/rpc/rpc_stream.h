@@ -5,6 +5,7 @@
 // gRPC runs the On* reactions on its own threads, possibly at once; each posts to the loop and touches nothing else.
 // gRPC holds one share of the object until OnDone, the flows that use it hold others. The public functions belong to
 // the loop. Every rpc must be finished, or Server::Shutdown never returns: RpcStream::run() sees to it.
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -60,8 +61,11 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
   void cut() {
     if (!finished_) context_->TryCancel();
   }
-  // The peer cancelled, died, or cut() was called.
-  bool cancelled() const { return cancelled_; }
+  // Runs `react` on the loop when the peer cancelled or died, or cut() was called; nullptr takes it back.
+  void on_cancel(std::function<void()> react) {
+    on_cancel_ = std::move(react);
+    if (cancelled_ && on_cancel_) std::exchange(on_cancel_, nullptr)();
+  }
 
  private:
   RpcStream(Loop loop, grpc::CallbackServerContext* context)
@@ -84,7 +88,10 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
     });
   }
   void OnCancel() override {
-    boost::asio::post(loop_, [self = self_] { self->cancelled_ = true; });
+    boost::asio::post(loop_, [self = self_] {
+      self->cancelled_ = true;
+      if (self->on_cancel_) std::exchange(self->on_cancel_, nullptr)();
+    });
   }
   void OnDone() override {
     boost::asio::post(loop_, [self = std::move(self_)] { self->done_ = true; });
@@ -97,6 +104,7 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
   Event read_done_, write_done_, write_free_;
   bool read_ok_ = false, write_ok_ = false, writing_ = false, finished_ = false, cancelled_ = false, done_ = false;
   std::optional<grpc::Status> finish_;
+  std::function<void()> on_cancel_;
 };
 
 }  // namespace wasi_netd::rpc

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unistd.h>
 
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
 #include <spdlog/spdlog.h>
@@ -14,6 +15,14 @@ namespace {
 
 // Room for the protobuf around the largest data frame.
 constexpr int kMaxMessage = kChunk + 1024;
+
+// gRPC takes in a whole message before it looks at its size, so the sizes a host declares do not bound what it can make
+// the process hold; gRPC's own memory quota does. It is what the transfers' windows may take, which `buffers` bounds,
+// and room for calls.
+size_t grpc_memory(broker::Tenant& tenant) {
+  constexpr uint64_t kCalls = 32u << 20, kMost = uint64_t{8} << 30;
+  return static_cast<size_t>(std::min(tenant.buffers_quota().limit(), kMost) + kCalls);
+}
 
 // Every stream may have its Transfer and every session its OpenSession; what is left is for calls that wait.
 int max_calls(broker::Tenant& tenant) {
@@ -50,6 +59,10 @@ void TenantServer::admit(int fd) {
     builder.RegisterService(&health_service_);
     builder.RegisterService(&reflection_service_);
     builder.SetMaxReceiveMessageSize(kMaxMessage);
+    builder.SetResourceQuota(grpc::ResourceQuota(tenant_.name()).Resize(grpc_memory(tenant_)));
+    // A compressed message unfolds before its size is looked at.
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, max_calls(tenant_));
     // With BDP probing a stream nobody reads grows to megabytes of window.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);

@@ -15,14 +15,21 @@ using broker::Tenant;
 using Rpc = RpcStream<v1::TransferRequest, v1::TransferReply>;
 
 constexpr size_t kSmallestChunk = 4 * 1024;
-constexpr size_t kReserve = kReceiveWindow + kSmallestChunk;
+// A chunk is in memory twice while it is sent: as we read it and as gRPC serialised it.
+constexpr size_t kCopies = 2;
+constexpr size_t kReserve = kReceiveWindow + kCopies * kSmallestChunk;
 
 // How much to read at once: follows what the stream delivers, between kSmallestChunk and kChunk, as far as `buffers`
 // allows.
-class ChunkSize {
+class Chunk {
  public:
-  explicit ChunkSize(Quota& buffers) : buffers_(buffers) {}
-  size_t size() const { return size_; }
+  explicit Chunk(Quota& buffers) : buffers_(buffers) {}
+  // Room for the next read.
+  boost::asio::mutable_buffer prepare(std::string& data) {
+    if (data.capacity() > size_) std::string().swap(data);  // the memory goes with the charge
+    data.resize(size_);
+    return boost::asio::buffer(data);
+  }
   void took(size_t bytes) {
     if (bytes == size_ && size_ < kChunk) {
       resize(std::min(size_ * 4, kChunk));
@@ -34,7 +41,7 @@ class ChunkSize {
  private:
   void resize(size_t size) {
     extra_.release();
-    auto charge = buffers_.charge(size - kSmallestChunk);
+    auto charge = buffers_.charge(kCopies * (size - kSmallestChunk));
     size_ = charge ? size : kSmallestChunk;
     if (charge) extra_ = std::move(*charge);
   }
@@ -50,19 +57,31 @@ struct Transfer {
   Token handle;
   std::shared_ptr<Stream> stream;
   bool down_running = false;
-  bool stop_reading = false;
+  bool discard = false;  // the guest reads no more, but goes on writing
+  bool closed = false;   // the handle is gone
   Event down_over;
 };
 using TransferPtr = std::shared_ptr<Transfer>;
 
+// A right may be taken away at any time, so it is asked for at every frame.
+Status may(const Transfer& transfer, RightSet right) {
+  auto handle = transfer.session->find(transfer.handle, right);
+  if (!handle) return handle.error();
+  return {};
+}
+
 Task<void> down(TransferPtr transfer) {
-  ChunkSize chunk(transfer->session->buffers_quota());
+  Chunk chunk(transfer->session->buffers_quota());
   v1::TransferReply reply;
-  std::string& data = *reply.mutable_data();
-  while (!transfer->stop_reading) {
-    data.resize(chunk.size());
-    auto got = co_await transfer->stream->read_some(boost::asio::buffer(data));
-    if (transfer->stop_reading) break;
+  for (;;) {
+    std::string& data = *reply.mutable_data();
+    const auto room = chunk.prepare(data);
+    auto got = co_await transfer->stream->read_some(room);
+    if (transfer->closed) break;
+    if (transfer->discard && got && *got != 0) continue;  // the peer must not be held back by what nobody wants
+    if (got && *got != 0) {
+      if (auto allowed = may(*transfer, right::fd_read); !allowed) got = allowed.error();
+    }
     if (!got || *got == 0) {
       v1::TransferReply last;
       if (got) {
@@ -81,15 +100,19 @@ Task<void> down(TransferPtr transfer) {
   transfer->down_over.set();
 }
 
+Task<void> tell_write_error(TransferPtr transfer, Errno error) {
+  v1::TransferReply reply;
+  reply.set_write_error(to_proto(error));
+  (void)co_await transfer->rpc->write(reply);
+}
+
 // False: writing is over (told to the host).
 Task<bool> write_all(TransferPtr transfer, const std::string& data) {
   size_t done = 0;
   while (done < data.size()) {
     auto sent = co_await transfer->stream->write_some(boost::asio::buffer(data.data() + done, data.size() - done));
     if (!sent) {
-      v1::TransferReply over;
-      over.set_write_error(to_proto(sent.error().code));
-      (void)co_await transfer->rpc->write(over);
+      co_await tell_write_error(transfer, sent.error().code);
       co_return false;
     }
     done += *sent;
@@ -104,26 +127,29 @@ Task<grpc::Status> up(TransferPtr transfer) {
     switch (request->frame_case()) {
       case v1::TransferRequest::kData: {
         if (request->data().size() > kChunk) co_return malformed("data over 64 KiB");
-        // The right may be taken away at any time, so it is asked for every frame.
-        auto allowed = transfer->session->find(transfer->handle, right::fd_write);
-        if (!allowed) {
-          v1::TransferReply refused;
-          refused.set_write_error(to_proto(allowed.error().code));
+        if (!writable) break;
+        if (const auto allowed = may(*transfer, right::fd_write); !allowed) {
           writable = false;
-          (void)co_await transfer->rpc->write(refused);
-        } else if (writable) {
+          co_await tell_write_error(transfer, allowed.error().code);
+        } else {
           writable = co_await write_all(transfer, request->data());
         }
         break;
       }
       case v1::TransferRequest::kFin:
+        if (const auto allowed = may(*transfer, right::sock_shutdown); !allowed) {
+          co_await tell_write_error(transfer, allowed.error().code);
+        } else {
+          (void)transfer->stream->shutdown(false, true);  // an error is the stream's: the down flow tells it
+        }
         writable = false;
-        (void)transfer->stream->shutdown(false, true);  // an error is the stream's: the down flow tells it
         break;
       case v1::TransferRequest::kStopReading:
-        transfer->stop_reading = true;
+        if (may(*transfer, right::sock_shutdown)) transfer->discard = true;
         break;
       case v1::TransferRequest::kClose:
+        transfer->closed = true;
+        transfer->rpc->on_cancel(nullptr);  // everything was handed to the kernel: what happens now undoes nothing
         transfer->stream->leave_transfer();
         (void)transfer->session->close(transfer->handle);
         co_return grpc::Status::OK;
@@ -132,6 +158,15 @@ Task<grpc::Status> up(TransferPtr transfer) {
     }
   }
   co_return grpc::Status::CANCELLED;
+}
+
+// The host did not take the last frame; it has until `linger` to do so.
+Task<void> join_down(TransferPtr transfer) {
+  Timer patience(transfer->session->tenant().loop(), transfer->session->tenant().linger());
+  patience.async_wait([rpc = transfer->rpc](boost::system::error_code ec) {
+    if (!ec) rpc->cut();
+  });
+  co_await transfer->down_over.wait();
 }
 
 Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const v1::TransferOpen& open) {
@@ -170,20 +205,22 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
   // Without the right to read, the socket is not read: what the peer sends stays there.
   const bool may_read = transfer->session->find(transfer->handle, right::fd_read).has_value();
   if (told && may_read) transfer->down_running = tenant.spawn(down(transfer));
+  // A host that dies is noticed although the peer takes no bytes: the peer must not take half an upload for a whole
+  // one.
+  const auto reset = [stream = transfer->stream] {
+    stream->connection().abort({Errno::connaborted, "host broke off"});
+  };
+  transfer->rpc->on_cancel(reset);
   grpc::Status status = grpc::Status::CANCELLED;
   if (told) status = co_await up(transfer);
   if (!status.ok()) {
-    // The host broke off: the peer must not take half an upload for a whole one.
+    transfer->closed = true;
     transfer->stream->leave_transfer();
-    transfer->stream->connection().abort({Errno::connaborted, "host broke off"});
+    reset();
     (void)transfer->session->close(transfer->handle);
+    transfer->rpc->cut();
   }
-  // The handle is closed either way, which ends the down flow's read; a write that the host does not take is cut.
-  if (transfer->down_running) {
-    transfer->stop_reading = true;
-    if (!status.ok()) transfer->rpc->cut();
-    co_await transfer->down_over.wait();
-  }
+  if (transfer->down_running) co_await join_down(transfer);
   co_return status;
 }
 

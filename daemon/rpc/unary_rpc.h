@@ -28,6 +28,8 @@ class UnaryRpc final : public grpc::ServerUnaryReactor {
   }
 
   broker::Call& call() { return call_; }
+  // Holds a charge for what the request or reply occupies, until gRPC has let go of both.
+  void hold(Charge charge) { held_ = std::move(charge); }
   void finish(grpc::Status status) { Finish(std::move(status)); }
 
  private:
@@ -49,6 +51,7 @@ class UnaryRpc final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext* const context_;
   std::function<void()> lost_;
   broker::Call call_;
+  Charge held_;
   std::shared_ptr<UnaryRpc> self_;
 };
 
