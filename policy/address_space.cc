@@ -1,5 +1,6 @@
 #include "policy/address_space.h"
 
+#include <algorithm>
 #include <charconv>
 #include <span>
 
@@ -83,11 +84,11 @@ SpecialBlock longest(std::span<const Registered> registry, AddressBits address) 
   return best;
 }
 
-IpAddress ipv4_at(const IpAddress& address, int byte, bool inverted) {
+IpAddress ipv4_at(const IpAddress& address, int bit_offset, bool inverted) {
   std::array<uint8_t, 4> octets{};
-  for (int i = 0; i < 4; ++i) {
-    const uint8_t octet = address.bytes[static_cast<size_t>(byte + i)];
-    octets[static_cast<size_t>(i)] = inverted ? static_cast<uint8_t>(~octet) : octet;
+  std::copy_n(address.bytes.begin() + bit_offset / 8, octets.size(), octets.begin());
+  if (inverted) {
+    for (uint8_t& octet : octets) octet = static_cast<uint8_t>(~octet);
   }
   return IpAddress::v4(octets);
 }
@@ -184,7 +185,7 @@ SpecialBlock special_block(const IpAddress& address) {
     for (const Embedding& form : kEmbeddings) {
       if (!holds(form.network, form.length, bits)) continue;
       embeds = true;
-      SpecialBlock inside = special_block(ipv4_at(address, form.offset / 8, form.inverted));
+      SpecialBlock inside = special_block(ipv4_at(address, form.offset, form.inverted));
       if (inside.address_class == AddressClass::kPublic) continue;
       inside.length += form.offset;
       return inside;
@@ -198,7 +199,7 @@ std::vector<IpAddress> embedded_ipv4(const IpAddress& address) {
   const AddressBits bits = bits_of(address);
   if (address.family == Family::kIpv4 || !may_embed(bits)) return inside;
   for (const Embedding& form : kEmbeddings) {
-    if (holds(form.network, form.length, bits)) inside.push_back(ipv4_at(address, form.offset / 8, form.inverted));
+    if (holds(form.network, form.length, bits)) inside.push_back(ipv4_at(address, form.offset, form.inverted));
   }
   // These two are refused by class, whatever is inside; a rule may open them, and then denied IPv4 stays denied.
   if (holds({0, 0xffff'0000'0000'0000}, 96, bits)) inside.push_back(rfc6052(address, 12));

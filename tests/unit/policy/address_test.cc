@@ -9,7 +9,7 @@ namespace {
 std::string round_trip(std::string_view text, Transport transport = Transport::kTcp) {
   const std::optional<Endpoint> endpoint = parse_endpoint(text, transport);
   if (!endpoint) return "refused";
-  const std::string shown = to_string(*endpoint);
+  std::string shown = to_string(*endpoint);
   const std::optional<Endpoint> again = parse_endpoint(shown, transport);
   if (!again || *again != *endpoint) return "does not parse back: " + shown;
   return shown;
