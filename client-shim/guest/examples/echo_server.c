@@ -132,7 +132,7 @@ int main(int argc, char** argv) {
     }
   }
   server.control = open_control(find_protocol(argv[1]), argv[2], WASI_NET_NONBLOCK);
-  check(wasi_net_listen(server.control, 0), "listen");
+  check(wasi_net_listen(server.control, kMostClients), "listen");
   announce(server.control);
   while (!finished() && turn()) {
   }
