@@ -134,9 +134,10 @@ struct Answer {
   std::chrono::seconds ttl;
 };
 struct ResolverOptions {
-  std::vector<policy::IpEndpoint> servers;  // empty: the system's (resolv.conf)
-  std::chrono::milliseconds timeout{5000};  // for the whole look-up
-  std::vector<policy::Family> families;     // which of A and AAAA to ask
+  std::vector<policy::IpEndpoint> servers;       // empty: the system's (hosts file, resolv_conf)
+  std::chrono::milliseconds timeout{5000};       // for the whole look-up
+  std::vector<policy::Family> families;          // which of A and AAAA to ask, the preferred first; empty: IPv6, IPv4
+  std::string resolv_conf = "/etc/resolv.conf";  // read again when it has changed
 };
 class Resolver {
  public:

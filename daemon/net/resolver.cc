@@ -13,18 +13,18 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "daemon/base/event.h"
 #include "daemon/net/answer_cache.h"
+#include "daemon/net/dns_answer.h"
 #include "daemon/net/socket.h"
 
 namespace wasi_netd::net {
 namespace {
 
 constexpr size_t kMaxCachedNames = 1024;
-constexpr size_t kMaxAddresses = 64;
 constexpr size_t kMaxQueries = 1024;  // under way in c-ares
-constexpr std::chrono::seconds kMaxTtl = std::chrono::hours(1);
 // What DNS servers and networks carry without fragments (DNS Flag Day 2020); what is larger comes over TCP.
 constexpr int kUdpPayload = 1232;
 constexpr std::chrono::milliseconds kMinTimeout{300};  // what c-ares works with; a shorter deadline still holds
@@ -56,64 +56,18 @@ struct Watch {
   Direction read, write;
 };
 
-Error error_of(int status, const std::string& name) {
-  Errno code = Errno::again;  // the servers failed, in whichever way
-  switch (status) {
-    case ARES_ENOTFOUND:
-    case ARES_ENODATA:
-      code = Errno::noent;
-      break;
-    case ARES_EBADNAME:
-    case ARES_EBADFAMILY:
-      code = Errno::inval;
-      break;
-    case ARES_ETIMEOUT:
-      code = Errno::timedout;
-      break;
-    case ARES_ENOMEM:
-      code = Errno::nomem;
-      break;
-    case ARES_ECANCELLED:
-    case ARES_EDESTRUCTION:
-      code = Errno::canceled;
-      break;
-    default:
-      break;
+// What tells that a file was changed or replaced.
+struct FileState {
+  ino_t inode = 0;
+  timespec changed{};
+  bool operator==(const FileState& other) const {
+    return inode == other.inode && changed.tv_sec == other.changed.tv_sec && changed.tv_nsec == other.changed.tv_nsec;
   }
-  return Error{code, "resolve " + name + ": " + ares_strerror(status)};
-}
-
-// The family first asked for comes first; within a family the server's order stays.
-Answer answer_of(const ares_addrinfo& info, const std::vector<policy::Family>& families) {
-  Answer answer{{}, kMaxTtl};
-  auto limit = [&answer](int ttl) { answer.ttl = std::min(answer.ttl, std::chrono::seconds(std::max(ttl, 0))); };
-  for (const auto* alias = info.cnames; alias; alias = alias->next) limit(alias->ttl);
-  std::vector<policy::IpAddress> found;
-  for (const auto* node = info.nodes; node; node = node->ai_next) {
-    policy::IpAddress address;
-    if (node->ai_family == AF_INET) {
-      sockaddr_in from;
-      std::memcpy(&from, node->ai_addr, sizeof from);
-      std::array<uint8_t, 4> octets;
-      std::memcpy(octets.data(), &from.sin_addr, octets.size());
-      address = policy::IpAddress::v4(octets);
-    } else {
-      sockaddr_in6 from;
-      std::memcpy(&from, node->ai_addr, sizeof from);
-      std::array<uint8_t, 16> octets;
-      std::memcpy(octets.data(), &from.sin6_addr, octets.size());
-      address = policy::IpAddress::v6(octets);
-    }
-    limit(node->ai_ttl);
-    if (std::find(found.begin(), found.end(), address) == found.end()) found.push_back(std::move(address));
-    if (found.size() == 2 * kMaxAddresses) break;
-  }
-  for (auto family : families) {
-    for (auto& address : found) {
-      if (address.family == family && answer.addresses.size() < kMaxAddresses) answer.addresses.push_back(address);
-    }
-  }
-  return answer;
+};
+FileState state_of(const std::string& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return {};
+  return {file.st_ino, file.st_mtim};
 }
 
 class AresResolver final : public Resolver, public std::enable_shared_from_this<AresResolver> {
@@ -143,6 +97,8 @@ class AresResolver final : public Resolver, public std::enable_shared_from_this<
 
   Status start();
   Status set_servers();
+  // Begins anew when the system's servers may have changed; between queries, since it would end those under way.
+  void follow_system();
   void stop();
   static Task<Result<Answer>> resolve_task(Self, std::string name);
   // The one that runs already, or a new one; nullptr: there are too many.
@@ -159,7 +115,8 @@ class AresResolver final : public Resolver, public std::enable_shared_from_this<
   const Loop loop_;
   ResolverOptions options_;
   ares_channel channel_ = nullptr;
-  Status status_;  // why there is no channel
+  FileState system_;  // resolv_conf as the channel knows it
+  Status status_;     // why there is no channel
   bool closed_ = false;
   size_t queries_ = 0;
   std::unordered_map<std::string, std::shared_ptr<Lookup>> lookups_;  // that a caller still waits for
@@ -193,6 +150,9 @@ Status AresResolver::start() {
   char dns_only[] = "b";
   ares.lookups = dns_only;
   if (!options_.servers.empty()) mask |= ARES_OPT_LOOKUPS;
+  ares.resolvconf_path = options_.resolv_conf.data();
+  mask |= ARES_OPT_RESOLVCONF;
+  system_ = state_of(options_.resolv_conf);
   int made = ares_init_options(&channel_, &ares, mask);
   if (made != ARES_SUCCESS) {
     channel_ = nullptr;
@@ -218,6 +178,12 @@ Status AresResolver::set_servers() {
   return Status();
 }
 
+void AresResolver::follow_system() {
+  if (!options_.servers.empty() || queries_ > 0 || state_of(options_.resolv_conf) == system_) return;
+  stop();
+  status_ = start();
+}
+
 void AresResolver::stop() {
   tick_.cancel();
   if (channel_) ares_destroy(std::exchange(channel_, nullptr));
@@ -225,8 +191,9 @@ void AresResolver::stop() {
 
 Task<Result<Answer>> AresResolver::resolve_task(Self self, std::string name) {
   if (self->closed_) co_return canceled();
-  if (!self->status_) co_return self->status_.error();
   if (auto cached = self->cache_.get(name, std::chrono::steady_clock::now())) co_return *cached;
+  self->follow_system();
+  if (!self->status_) co_return self->status_.error();
   auto lookup = self->lookup_of(name);
   if (!lookup) co_return Error{Errno::nobufs, "resolve " + name + ": too many look-ups at once"};
   if (!lookup->outcome) co_await lookup->ended.async_wait(kDeferred);
@@ -262,7 +229,7 @@ void AresResolver::ask(const std::string& name, const std::shared_ptr<Lookup>& l
   ares_addrinfo_callback done = [](void* argument, int status, int, ares_addrinfo* info) {
     std::unique_ptr<Query> asked(static_cast<Query*>(argument));
     asked->resolver->answered(*asked, status, info);
-    ares_freeaddrinfo(info);
+    if (info) ares_freeaddrinfo(info);
   };
   ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, done, query.release());
   schedule();

@@ -36,7 +36,10 @@ TEST_P(Listening, AcceptsPeersInTheOrderOfTheBacklog) {
 }
 
 TEST_P(Listening, AnswersNfileWithoutDescriptorsAndKeepsThePeer) {
-  auto waiting = test::native_connect(native_address(listener_->local_endpoint()));
+  auto target = native_address(listener_->local_endpoint());
+  auto first = test::native_connect(target);
+  EXPECT_TRUE(run(listener_->accept()));
+  auto waiting = test::native_connect(target);
   waiting.write_all("still here");
   {
     NoDescriptors none;

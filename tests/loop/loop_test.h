@@ -32,7 +32,8 @@ Errno code_of(const Result<T>& result) {
   return result.has_error() ? result.error().code : Errno::success;
 }
 
-// No further descriptor for this process while it lives.
+// No further descriptor for this process while it lives. What runs meanwhile has to have run before: UBSan wants
+// descriptors of its own when it meets a class for the first time.
 class NoDescriptors {
  public:
   NoDescriptors() {
