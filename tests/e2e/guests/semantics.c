@@ -17,9 +17,11 @@
  *   sendto C ADDRESS DATA | recvfrom C N
  *   restrict F B B | setrights F B B | setopt F OPTION VALUE | getopt F OPTION
  *   read S N | readall S | recv S N [peek] [waitall] | write S DATA | send S DATA | fill S N | shutdown F rd|wr|rdwr
+ *   iovs S N SIZE                        reads into N buffers of SIZE bytes
  *   sockaccept C [FLAGS] | close F | renumber F F | fdstat F | setflags F N | filestat F | prestat F | prestatname F
- *   seek F | tell F | sync F | pathopen F NAME
+ *   seek F | tell F | pread F | pwrite F | sync F | pathopen F NAME
  *   poll [TIMEOUT_MS] F:r F:w ...        TIMEOUT_MS "-": none; prints how many and each event
+ *   polls F N                            one call with N subscriptions for writing
  *   oob CALL F                           the call with each of its pointers out of bounds: fault unless all are
  *   args | environ NAME | clock N | random | exit N | trap | spin
  */
@@ -53,6 +55,7 @@ static const struct {
     {"getopt", do_getopt},
     {"read", do_read},
     {"readall", do_readall},
+    {"iovs", do_iovs},
     {"recv", do_recv},
     {"write", do_write},
     {"send", do_send},
@@ -70,7 +73,10 @@ static const struct {
     {"tell", do_tell},
     {"sync", do_sync},
     {"pathopen", do_pathopen},
+    {"pread", do_pread},
+    {"pwrite", do_pwrite},
     {"poll", do_poll},
+    {"polls", do_polls},
     {"oob", do_oob},
     {"args", do_args},
     {"environ", do_environ},

@@ -18,6 +18,25 @@ static void do_read(void) {
   answer_read(error, count);
 }
 
+/* Reads into N buffers of SIZE bytes: each a byte of its own, or for a SIZE above 1 all of them the same memory, which
+ * grows until it has as many. That is where the guest's own data are, so the read must fail. */
+static void do_iovs(void) {
+  static __wasi_iovec_t iovs[2048];
+  const size_t count = number_at(2) < 2048 ? number_at(2) : 2048;
+  const size_t size = number_at(3);
+  const size_t page = 65536;
+  const size_t have = __builtin_wasm_memory_size(0) * page;
+  if (have < size) __builtin_wasm_memory_grow(0, (size - have + page - 1) / page);
+  for (size_t i = 0; i < count; ++i) {
+    iovs[i].buf = size <= 1 ? (uint8_t*)&big[i] : NULL;
+    iovs[i].buf_len = size;
+  }
+  __wasi_size_t got = 0;
+  const uint32_t error = __wasi_fd_read(fd_at(1), iovs, count, &got);
+  answer(error);
+  if (error == 0) printf(" n=%zu", (size_t)got);
+}
+
 /* Reads to the end or an error and prints how much came and its FNV-1a hash. */
 static void do_readall(void) {
   const __wasi_iovec_t iov = {(uint8_t*)big, sizeof big};
@@ -143,6 +162,21 @@ static void do_poll(void) {
   if (error != 0) return;
   printf(" n=%zu", (size_t)happened);
   for (size_t i = 0; i < happened; ++i) print_event(&events[i]);
+}
+
+/* N subscriptions of one fd. */
+static void do_polls(void) {
+  static __wasi_subscription_t subscriptions[kPolls];
+  static __wasi_event_t events[kPolls];
+  const size_t count = number_at(2) < kPolls ? number_at(2) : kPolls;
+  for (size_t i = 0; i < count; ++i) {
+    subscriptions[i].u.tag = __WASI_EVENTTYPE_FD_WRITE;
+    subscriptions[i].u.u.fd_write.file_descriptor = fd_at(1);
+  }
+  __wasi_size_t happened = 0;
+  const uint32_t error = __wasi_poll_oneoff(subscriptions, events, count, &happened);
+  answer(error);
+  if (error == 0) printf(" n=%zu", (size_t)happened);
 }
 
 #endif

@@ -17,6 +17,7 @@ static void do_list(void) {
 
 static void do_text(wasi_net_errno (*call)(wasi_net_fd, char*, uint32_t, uint32_t*)) {
   uint32_t length = 0;
+  untouch();
   answer_text(call(fd_at(1), big, number_option("capacity", sizeof big), &length), big, length);
 }
 static void do_local(void) { do_text(wasi_net_local_address); }
@@ -25,6 +26,7 @@ static void do_info(void) { do_text(wasi_net_connection_info); }
 
 static void do_resolve(void) {
   uint32_t length = 0;
+  untouch();
   const uint32_t error =
       wasi_net_resolve(fd_at(1), word_at(2), strlen(word_at(2)), big, number_option("capacity", sizeof big), &length);
   answer_text(error, big, length);

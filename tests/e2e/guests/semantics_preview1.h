@@ -42,6 +42,16 @@ static void do_tell(void) {
   __wasi_filesize_t at = 0;
   answer(__wasi_fd_tell(fd_at(1), &at));
 }
+static void do_pread(void) {
+  const __wasi_iovec_t iov = {(uint8_t*)big, 1};
+  __wasi_size_t count = 0;
+  answer(__wasi_fd_pread(fd_at(1), &iov, 1, 0, &count));
+}
+static void do_pwrite(void) {
+  const __wasi_ciovec_t iov = {(const uint8_t*)big, 1};
+  __wasi_size_t count = 0;
+  answer(__wasi_fd_pwrite(fd_at(1), &iov, 1, 0, &count));
+}
 static void do_sync(void) { answer(__wasi_fd_sync(fd_at(1))); }
 static void do_pathopen(void) {
   __wasi_fd_t fd = 0;

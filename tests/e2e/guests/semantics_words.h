@@ -6,7 +6,7 @@
 
 #include "guest.h"
 
-enum { kLine = 16 * 1024, kNames = 4096, kWords = 2200, kPollMost = 2048, kBig = 64 * 1024 };
+enum { kLine = 16 * 1024, kNames = 4096, kWords = 2200, kPollMost = 2048, kPolls = 5000, kBig = 64 * 1024 };
 
 static struct {
   char name[24];
@@ -40,8 +40,20 @@ static void answer_fd(uint32_t error, int fd) {
   if (error == WASI_NET_ERRNO_success) keep(fd);
 }
 
+static char big[kBig];
+
+/* Before a call that may answer `overflow`: so that a write to the buffer shows. */
+static void untouch(void) { memset(big, '~', sizeof big); }
+static const char* touched(void) {
+  for (size_t i = 0; i < sizeof big; ++i) {
+    if (big[i] != '~') return "touched";
+  }
+  return "untouched";
+}
+
 static void answer_text(uint32_t error, const char* text, uint32_t length) {
   answer(error);
+  if (error == WASI_NET_ERRNO_overflow) printf(" length=%" PRIu32 " %s", length, touched());
   if (error != WASI_NET_ERRNO_success) return;
   printf(" text=");
   for (uint32_t i = 0; i < length; ++i) putchar(text[i] == '\n' ? '|' : text[i]);
@@ -152,7 +164,5 @@ static void print_data(const char* data, size_t length) {
     }
   }
 }
-
-static char big[kBig];
 
 #endif
