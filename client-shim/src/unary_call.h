@@ -1,8 +1,8 @@
 #pragma once
 // One unary call in a session. Lives on the guest's thread: start(), then wait() or done() under the lock.
 //
-// Must not be destroyed between start() and its completion; wait() and discard() see to that. A wait ends early, by
-// cancelling the call, when the guest is interrupted, the session is lost or the handle revoked.
+// A wait ends early, by cancelling the call, when the guest is interrupted, the session is lost or the handle revoked.
+// gRPC writes into this object until the call completed, so the destructor cancels and waits.
 #include <functional>
 #include <memory>
 
@@ -25,10 +25,15 @@ class UnaryCall {
   explicit UnaryCall(const Handle& handle) : x_handle(handle) {}
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
+  ~UnaryCall() {
+    Waker::Lock lock = x_handle.session().waker()->lock();
+    cancel(lock);
+  }
 
   void start(Method method) {
     Session& session = x_handle.session();
     request.set_session(session.token());
+    x_done = false;
     (static_cast<Async*>(session.stub().async())->*method)(&x_context, &request, &reply,
                                                            [this, waker = session.waker()](grpc::Status status) {
                                                              waker->update([&] {
@@ -38,13 +43,7 @@ class UnaryCall {
                                                            });
   }
 
-  // Under the lock.
-  bool done() const { return x_done; }
-  // The outcome of a completed call: of gRPC first, then the reply's own errno.
-  Errno result() {
-    if (!x_status.ok()) return errno_from_status(x_status, x_handle.session());
-    return static_cast<Errno>(reply.error());
-  }
+  const Handle& handle() const { return x_handle; }
 
   // Until the call completed or had to be given up. Without the lock.
   Errno wait() {
@@ -52,38 +51,31 @@ class UnaryCall {
     Waker::Lock lock = waker.lock();
     Errno broken = err::success;
     waker.wait(lock, [&] { return x_done || (broken = x_handle.broken_while_waiting()) != err::success; });
-    if (!x_done) {
-      lock.unlock();
-      discard();
-      return broken;
-    }
-    const Errno outcome = result();
-    if (x_status.ok()) return outcome;
+    cancel(lock);
+    // It may have completed all the same, and made a handle.
+    if (x_status.ok()) return static_cast<Errno>(reply.error());
+    const Errno failure = errno_from_status(x_status, x_handle.session());
     broken = x_handle.broken_while_waiting();
-    return broken != err::success ? broken : outcome;
+    return broken != err::success ? broken : failure;
   }
-
-  // Cancels the call if it is still under way, and waits for it. Without the lock.
-  void discard() {
-    Waker& waker = *x_handle.session().waker();
-    Waker::Lock lock = waker.lock();
-    if (x_done) return;
-    lock.unlock();
-    x_context.TryCancel();
-    lock.lock();
-    waker.wait(lock, [&] { return x_done; });
-  }
-
-  const Handle& handle() const { return x_handle; }
 
   Request request;
   Reply reply;
 
  private:
+  // Ends the call if it is still under way.
+  void cancel(Waker::Lock& lock) {
+    if (x_done) return;
+    lock.unlock();
+    x_context.TryCancel();
+    lock.lock();
+    x_handle.session().waker()->wait(lock, [&] { return x_done; });
+  }
+
   const Handle& x_handle;
   grpc::ClientContext x_context;
   grpc::Status x_status;
-  bool x_done = false;
+  bool x_done = true;  // no call is under way; guarded once started
 };
 
 // start() and wait() in one; `call.request` is filled.

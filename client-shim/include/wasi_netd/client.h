@@ -5,7 +5,8 @@
  *             thread calls it at a time; only wasi_netd_guest_interrupt may come from another thread.
  *
  * Every function that can fail returns a WASI errno (wasi_netd/errno.def; 0 = success) and writes its out-parameters
- * only on success. Strings are (pointer, length) UTF-8 without a terminator. No function keeps a pointer it was given.
+ * only on success. Strings are (pointer, length) UTF-8 without a terminator: anything else is `ilseq`, over 4096 bytes
+ * `nametoolong`. A missing pointer is `inval`. No function keeps a pointer it was given.
  * A call blocks as long as POSIX's would, unless the fd has WASI_NETD_FDFLAG_NONBLOCK; a blocking call ends with
  * `connaborted` when the daemon goes away and with `intr` when the guest is interrupted. Nothing throws, nothing
  * writes to stderr.
@@ -43,8 +44,8 @@ enum {
 
 enum { WASI_NETD_SOCKET_DGRAM = 5, WASI_NETD_SOCKET_STREAM = 6 };
 enum { WASI_NETD_FDFLAG_NONBLOCK = 4 };
-enum { WASI_NETD_SHUT_RD = 1, WASI_NETD_SHUT_WR = 2 };                  /* preview1 sdflags */
-enum { WASI_NETD_RECV_PEEK = 1, WASI_NETD_RECV_WAITALL = 2 };           /* preview1 riflags */
+enum { WASI_NETD_SHUT_RD = 1, WASI_NETD_SHUT_WR = 2 };        /* preview1 sdflags */
+enum { WASI_NETD_RECV_PEEK = 1, WASI_NETD_RECV_WAITALL = 2 }; /* preview1 riflags */
 
 typedef struct wasi_netd_tenant wasi_netd_tenant;
 typedef struct wasi_netd_guest wasi_netd_guest;
@@ -64,15 +65,16 @@ WASI_NETD_API void wasi_netd_tenant_release(wasi_netd_tenant* tenant);
 /* ---- guest ---- */
 
 typedef struct wasi_netd_guest_options {
-  size_t size;            /* sizeof(wasi_netd_guest_options): lets the struct grow */
-  const char* name;       /* for the policy's `guests:` and the audit log; NULL = unnamed */
-  uint64_t rights;        /* ceiling for every protocol fd, enforced by the daemon; 0 = what the policy gives */
-  int stdio[3];           /* host descriptors for fds 0, 1, 2; duplicated; -1 = that fd is closed */
+  size_t size;      /* sizeof(wasi_netd_guest_options): lets the struct grow */
+  const char* name; /* for the policy's `guests:` and the audit log; NULL = unnamed */
+  uint64_t rights;  /* ceiling for every protocol fd, enforced by the daemon; 0 = what the policy gives */
+  int stdio[3];     /* host descriptors for fds 0, 1, 2; duplicated; -1 = that fd is closed */
 } wasi_netd_guest_options;
 
 /* Opens the session and fills the fd table: stdio at 0..2, then one protocol fd per protocol object of the policy,
  * sorted by name, from 3. Blocks until the daemon answered. `connrefused`: no daemon at the socket. `acces`: this
- * process or this guest name is not admitted. `nfile`: session quota. `options` may be NULL: unnamed, host's stdio. */
+ * process or this guest name is not admitted. `nfile`: session quota. `badf`: a descriptor of `stdio` is not open.
+ * `connaborted`: the daemon went away meanwhile. `options` may be NULL: unnamed, host's stdio. */
 WASI_NETD_API wasi_netd_errno wasi_netd_guest_open(wasi_netd_tenant* tenant, const wasi_netd_guest_options* options,
                                                    wasi_netd_guest** out);
 /* The guest's orderly end: closes every fd, waits until every byte it wrote was delivered (at most the daemon's
@@ -80,11 +82,13 @@ WASI_NETD_API wasi_netd_errno wasi_netd_guest_open(wasi_netd_tenant* tenant, con
 WASI_NETD_API void wasi_netd_guest_close(wasi_netd_guest* guest);
 /* Ends the session abruptly: connections are reset. Frees the guest. */
 WASI_NETD_API void wasi_netd_guest_abort(wasi_netd_guest* guest);
-/* From any thread: the guest's blocking call returns `intr`, and so does every later one. For killing a guest. The
- * guest must not be freed at the same time. */
+/* From any thread: the call in which the guest waits returns `intr`, and so does every later one but close. For killing
+ * a guest. The guest must not be freed at the same time. */
 WASI_NETD_API void wasi_netd_guest_interrupt(wasi_netd_guest* guest);
 
-/* ---- module `networking` ---- */
+/* ---- module `networking` ----
+ * An fd that is not open is `badf`, stdio `notsock`, another kind than the call is for `inval`; of `fdflags` only
+ * WASI_NETD_FDFLAG_NONBLOCK may be set, else `inval`. What else each call answers, the daemon decides: broker.proto. */
 
 WASI_NETD_API wasi_netd_errno wasi_netd_open(wasi_netd_guest*, int32_t protocol_fd, const char* address,
                                              size_t address_len, uint32_t type, uint64_t rights_base,
@@ -100,13 +104,13 @@ WASI_NETD_API wasi_netd_errno wasi_netd_stream_accept(wasi_netd_guest*, int32_t 
 
 /* ---- module `networking_ext` ---- */
 
+/* Finds what the policy gave, not a weaker fd made of it. `noent`: there is none of that name, or it was closed. */
 WASI_NETD_API wasi_netd_errno wasi_netd_protocol_get(wasi_netd_guest*, const char* name, size_t name_len,
                                                      int32_t* out_protocol_fd);
 /* The string functions below copy at most `capacity` bytes to `buffer` and write the whole length to `out_len`;
  * a longer text is `overflow`, with nothing copied and *out_len set (the one out-parameter written on failure). */
 /* "name:fd,name:fd,...", sorted by name. */
-WASI_NETD_API wasi_netd_errno wasi_netd_protocol_list(wasi_netd_guest*, char* buffer, size_t capacity,
-                                                      size_t* out_len);
+WASI_NETD_API wasi_netd_errno wasi_netd_protocol_list(wasi_netd_guest*, char* buffer, size_t capacity, size_t* out_len);
 WASI_NETD_API wasi_netd_errno wasi_netd_local_address(wasi_netd_guest*, int32_t fd, char* buffer, size_t capacity,
                                                       size_t* out_len);
 WASI_NETD_API wasi_netd_errno wasi_netd_peer_address(wasi_netd_guest*, int32_t fd, char* buffer, size_t capacity,
@@ -145,57 +149,62 @@ WASI_NETD_API wasi_netd_errno wasi_netd_read(wasi_netd_guest*, int32_t fd, const
 /* As POSIX: a blocking fd writes everything, a non-blocking one what fits, `again` when nothing does. */
 WASI_NETD_API wasi_netd_errno wasi_netd_write(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
                                               size_t* out_written);
-/* read with WASI_NETD_RECV_*; only on a stream: `notsock` elsewhere. */
+/* read with WASI_NETD_RECV_*, only of a stream. PEEK with WAITALL waits for no more than the shim reads ahead
+ * (64 KiB). *out_flags is always 0: no stream cuts a message short. */
 WASI_NETD_API wasi_netd_errno wasi_netd_recv(wasi_netd_guest*, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
                                              uint32_t flags, size_t* out_read, uint32_t* out_flags);
 WASI_NETD_API wasi_netd_errno wasi_netd_send(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
                                              size_t* out_written);
+/* Of a stream: as POSIX. Of a connection: ends it now, whichever direction is named. */
 WASI_NETD_API wasi_netd_errno wasi_netd_shutdown(wasi_netd_guest*, int32_t fd, uint32_t how);
 /* Always succeeds on an open fd, whatever became of the object. Bytes written before are still delivered. */
 WASI_NETD_API wasi_netd_errno wasi_netd_close(wasi_netd_guest*, int32_t fd);
+/* Closes what `to` named; both must be open. */
 WASI_NETD_API wasi_netd_errno wasi_netd_renumber(wasi_netd_guest*, int32_t from, int32_t to);
 
-enum {                       /* what an fd is; wasi_netd_fdstat.kind */
-  WASI_NETD_KIND_STDIO = 0,
-  WASI_NETD_KIND_PROTOCOL = 1,
-  WASI_NETD_KIND_CONTROL = 2,
-  WASI_NETD_KIND_CONNECTION = 3,
-  WASI_NETD_KIND_STREAM = 4
+enum { /* what an fd is; wasi_netd_fdstat.kind */
+       WASI_NETD_KIND_STDIO = 0,
+       WASI_NETD_KIND_PROTOCOL = 1,
+       WASI_NETD_KIND_CONTROL = 2,
+       WASI_NETD_KIND_CONNECTION = 3,
+       WASI_NETD_KIND_STREAM = 4
 };
 typedef struct wasi_netd_fdstat {
-  uint8_t filetype;          /* preview1 filetype: stdio as fstat says; socket_stream for the rest */
+  uint8_t filetype; /* preview1 filetype: stdio as fstat says; else socket_stream or socket_dgram */
   uint8_t kind;
-  uint16_t flags;            /* preview1 fdflags */
+  uint16_t flags; /* preview1 fdflags */
   uint64_t rights_base;
   uint64_t rights_inheriting;
 } wasi_netd_fdstat;
 WASI_NETD_API wasi_netd_errno wasi_netd_fdstat_get(wasi_netd_guest*, int32_t fd, wasi_netd_fdstat* out);
+/* Only `nonblock` changes; the other flags must be as fdstat_get gave them, else `inval`. */
 WASI_NETD_API wasi_netd_errno wasi_netd_fdstat_set_flags(wasi_netd_guest*, int32_t fd, uint16_t flags);
 /* Narrows; for a network fd in the daemon too. `notcapable` on an attempt to widen. */
 WASI_NETD_API wasi_netd_errno wasi_netd_fdstat_set_rights(wasi_netd_guest*, int32_t fd, uint64_t rights_base,
                                                           uint64_t rights_inheriting);
 
-enum { WASI_NETD_EVENT_CLOCK = 0, WASI_NETD_EVENT_READ = 1, WASI_NETD_EVENT_WRITE = 2 };   /* preview1 eventtype */
-enum { WASI_NETD_CLOCK_REALTIME = 0, WASI_NETD_CLOCK_MONOTONIC = 1 };                      /* preview1 clockid */
-enum { WASI_NETD_CLOCK_ABSTIME = 1 };                                                      /* preview1 subclockflags */
-enum { WASI_NETD_EVENT_HANGUP = 1 };                                                       /* preview1 eventrwflags */
+enum { WASI_NETD_EVENT_CLOCK = 0, WASI_NETD_EVENT_READ = 1, WASI_NETD_EVENT_WRITE = 2 }; /* preview1 eventtype */
+enum { WASI_NETD_CLOCK_REALTIME = 0, WASI_NETD_CLOCK_MONOTONIC = 1 };                    /* preview1 clockid */
+enum { WASI_NETD_CLOCK_ABSTIME = 1 };                                                    /* preview1 subclockflags */
+enum { WASI_NETD_EVENT_HANGUP = 1 };                                                     /* preview1 eventrwflags */
 typedef struct wasi_netd_subscription {
   uint64_t userdata;
-  uint8_t type;              /* WASI_NETD_EVENT_* */
-  int32_t fd;                /* read, write */
-  uint32_t clock_id;         /* clock */
-  uint64_t timeout_ns;       /* clock: relative, or absolute with WASI_NETD_CLOCK_ABSTIME */
+  uint8_t type;        /* WASI_NETD_EVENT_* */
+  int32_t fd;          /* read, write */
+  uint32_t clock_id;   /* clock */
+  uint64_t timeout_ns; /* clock: relative, or absolute with WASI_NETD_CLOCK_ABSTIME */
   uint16_t clock_flags;
 } wasi_netd_subscription;
 typedef struct wasi_netd_event {
   uint64_t userdata;
   wasi_netd_errno error;
   uint8_t type;
-  uint64_t nbytes;           /* read: bytes that a read returns at once; write: room */
-  uint16_t flags;            /* WASI_NETD_EVENT_HANGUP */
+  uint64_t nbytes; /* read: bytes that a read returns at once; write: room */
+  uint16_t flags;  /* WASI_NETD_EVENT_HANGUP: the peer ended or the fd failed, and nothing is left to read */
 } wasi_netd_event;
 /* Waits until at least one subscription holds and writes one event for each that does; `events` has room for
- * `count`. A subscription on a bad fd yields an event with its error, as preview1 says. `inval`: count is 0. */
+ * `count`. A subscription that cannot be waited for (an fd that is bad, dead, revoked or a protocol, another clock than
+ * the two) yields an event with its error, as preview1 says. `inval`: count is 0. */
 WASI_NETD_API wasi_netd_errno wasi_netd_poll(wasi_netd_guest*, const wasi_netd_subscription* subscriptions,
                                              size_t count, wasi_netd_event* events, size_t* out_events);
 

@@ -186,10 +186,6 @@ class ShimDaemonGone : public OneGuest {
     stop_daemon();
     return result.get();
   }
-  // A call that had begun is aborted; one that had not yet finds a dead fd.
-  static void expect_gone(wasi_netd_errno error) {
-    EXPECT_TRUE(error == WASI_NETD_ERRNO_connaborted || error == WASI_NETD_ERRNO_badf) << wasi_netd_errno_name(error);
-  }
 };
 
 TEST_F(ShimDaemonGone, ABlockedReadEndsAndTheFdIsDeadUntilItIsClosed) {
@@ -206,20 +202,6 @@ TEST_F(ShimDaemonGone, ABlockedAcceptEnds) {
   guest_->listen(control);
   expect_gone(while_the_daemon_goes([&] { guest_->accept(control); }));
   EXPECT_EQ(errno_of_throw([&] { guest_->accept(control); }), WASI_NETD_ERRNO_badf);
-}
-
-TEST_F(ShimDaemonGone, ABlockedPollTellsOfEachDeadFd) {
-  Connected pair = connect_to_peer(*guest_);
-  const Fd control = guest_->open(guest_->protocol("net"), "127.0.0.1:0");
-  guest_->listen(control);
-  const wasi_netd_subscription interest[] = {read_of(pair.stream), read_of(control)};
-  std::vector<wasi_netd_event> events;
-  EXPECT_EQ(while_the_daemon_goes([&] { events = guest_->poll(interest); }), WASI_NETD_ERRNO_success);
-  ASSERT_FALSE(events.empty());
-  for (const wasi_netd_event& event : events) expect_gone(event.error);
-  events = guest_->poll(interest);
-  ASSERT_EQ(events.size(), 2u);
-  for (const wasi_netd_event& event : events) EXPECT_EQ(event.error, WASI_NETD_ERRNO_badf);
 }
 
 TEST_F(ShimDaemonGone, AGuestEndsWithoutWaiting) {

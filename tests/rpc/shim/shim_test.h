@@ -49,14 +49,18 @@ wasi_netd_errno errno_of_throw(Call call) {
 
 class ShimTest : public testing::Test {
  protected:
-  void start_daemon(const std::string& policy = kLoopbackPolicy) {
+  Config write_policy(const std::string& policy) {
     Config config;
-    config.policy_dir = directory_.path() + "/policy";
-    config.runtime_dir = directory_.path() + "/run";
-    config.audit_file = directory_.path() + "/audit.jsonl";
+    config.policy_dir = directory_ / "policy";
+    config.runtime_dir = directory_ / "run";
+    config.audit_file = directory_ / "audit.jsonl";
     config.loops = 1;
     std::filesystem::create_directories(config.policy_dir);
     std::ofstream(config.policy_dir + "/acme.yaml") << "version: 1\ntenant: acme\npeers: " << peers_ << "\n" << policy;
+    return config;
+  }
+  void start_daemon(const std::string& policy = kLoopbackPolicy) {
+    const Config config = write_policy(policy);
     const Policies policies = load_policies(config);
     ASSERT_EQ(policies.errors, std::vector<std::string>{});
     auto started = Daemon::start(config, policies);
@@ -65,7 +69,7 @@ class ShimTest : public testing::Test {
   }
   void stop_daemon() { daemon_.reset(); }
 
-  std::string socket_path() const { return directory_.path() + "/run/tenants/acme.sock"; }
+  std::string socket_path() const { return directory_ / "run/tenants/acme.sock"; }
 
   // A control on which any connect is possible.
   static Fd any_control(Guest& guest, uint32_t fdflags = 0) {
@@ -91,6 +95,11 @@ class OneGuest : public ShimTest {
   std::optional<Tenant> tenant_;
   std::optional<Guest> guest_;
 };
+
+// A call that had begun when the daemon went is aborted; one that had not yet finds a dead fd.
+inline void expect_gone(wasi_netd_errno error) {
+  EXPECT_TRUE(error == WASI_NETD_ERRNO_connaborted || error == WASI_NETD_ERRNO_badf) << wasi_netd_errno_name(error);
+}
 
 // For what the daemon does after it answered: looks until it holds.
 template <class Condition>
