@@ -2,11 +2,15 @@
 
 #include <charconv>
 
-#include "policy/rights.h"
-
 namespace wasi_netd::host {
 
-std::optional<uint64_t> parse_right(std::string_view word) { return right_from_word(word); }
+std::optional<uint64_t> parse_right(std::string_view word) {
+#define WASI_NETD_RIGHT(name, bit, text) \
+  if (word == text) return uint64_t{1} << bit;
+#include "wasi_netd/rights.def"
+#undef WASI_NETD_RIGHT
+  return std::nullopt;
+}
 
 std::optional<EngineKind> parse_engine(std::string_view word) {
   for (const auto kind : {EngineKind::kWasmtime, EngineKind::kWabt}) {

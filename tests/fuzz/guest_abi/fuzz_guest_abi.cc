@@ -51,6 +51,7 @@ uint64_t argument(Input& input, uint32_t memory_size) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it so
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const auto memory_size = static_cast<uint32_t>(input.take(2));

@@ -136,6 +136,7 @@ TEST_P(EngineTest, OneModuleRunsInManyThreadsAtOnce) {
   ASSERT_NE(module, nullptr) << error;
   std::vector<Outcome> outcomes(8);
   std::vector<std::thread> threads;
+  threads.reserve(outcomes.size());
   for (auto& outcome : outcomes) {
     threads.emplace_back([&outcome, &module] {
       Guest own;

@@ -133,6 +133,7 @@ std::vector<Parameter> parameters_of(const Row& row) {
 
 std::vector<uint64_t> good_arguments(const std::vector<Parameter>& parameters) {
   std::vector<uint64_t> arguments;
+  arguments.reserve(parameters.size());
   for (const auto& parameter : parameters) arguments.push_back(parameter.value);
   return arguments;
 }
