@@ -72,6 +72,11 @@ TEST_P(StreamReset, AfterTheOrderlyEndDoesNotTakeTheEndBack) {
   EXPECT_EQ(*run(read_byte(stream_)), 0U);
 }
 
+TEST_P(StreamReset, EndsFinishAtOnce) {
+  peer_.reset();
+  run(connection_->finish(kLong));
+}
+
 TEST_P(StreamReset, MakesShutdownFailWithoutHarm) {
   peer_.reset();
   EXPECT_EQ(code_of(run(read_byte(stream_))), Errno::connreset);
@@ -184,12 +189,6 @@ TEST_P(Finish, IsCutShortByAbort) {
   EXPECT_FALSE(finishing->done());
   connection_->abort();
   finish(finishing);
-}
-
-TEST_P(Finish, OfAResetConnectionEndsAtOnce) {
-  if (!is_tcp()) GTEST_SKIP() << "a Unix peer cannot reset";
-  peer_.reset();
-  run(connection_->finish(kLong));
 }
 
 TEST_P(Finish, TwiceOrAfterAbortDoesNothing) {
