@@ -33,6 +33,10 @@ struct Options {
 
 void complain(const std::string& message) { std::fprintf(stderr, "wasi-netd: %s\n", message.c_str()); }
 
+std::string counted(size_t number, const char* noun) {
+  return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
+}
+
 // The exit code when there is nothing more to do.
 std::optional<int> parse(int argc, char** argv, Options& options) {
   CLI::App app("wasi-netd gives WebAssembly hosts a network: each tenant what its policy file allows.", "wasi-netd");
@@ -95,6 +99,11 @@ bool wait_for_end(const sigset_t& signals, std::optional<std::chrono::millisecon
   }
 }
 
+void log_cut_off(const char* reason, const Daemon::Counts& left) {
+  spdlog::warn("{}: {} and {} cut off", reason, counted(left.sessions, "session"),
+               counted(left.connections, "connection"));
+}
+
 // Until the hosts have ended their sessions and what their guests wrote is delivered, `limit` has passed or a second
 // signal came.
 void drain(Daemon& daemon, const sigset_t& signals, std::chrono::milliseconds limit) {
@@ -105,12 +114,10 @@ void drain(Daemon& daemon, const sigset_t& signals, std::chrono::milliseconds li
     const Daemon::Counts left = daemon.counts();
     if (left.sessions == 0 && left.connections == 0) return;
     if (std::chrono::steady_clock::now() >= deadline) {
-      spdlog::warn("drain: {} sessions and {} connections are cut off", left.sessions, left.connections);
-      return;
+      return log_cut_off("drain", left);
     }
     if (wait_for_end(signals, kLook)) {
-      spdlog::warn("second signal: {} sessions and {} connections are cut off", left.sessions, left.connections);
-      return;
+      return log_cut_off("second signal", left);
     }
   }
 }
@@ -131,7 +138,7 @@ int serve(Config config, const Policies& policies, Log& log) {
   }
   if (auto done = log.start_queue(); !done) spdlog::warn("stderr stays without a queue: {}", done.error().detail);
 
-  const std::string status = std::to_string(policies.tenants.size()) + " tenants in " + config.runtime_dir;
+  const std::string status = counted(policies.tenants.size(), "tenant") + " in " + config.runtime_dir;
   spdlog::info("ready: {}", status);
   service_manager::ready(status);
   wait_for_end(signals, std::nullopt);
@@ -161,7 +168,8 @@ int run(const Options& options) {
   for (const auto& error : policies.errors) std::fprintf(stderr, "%s\n", error.c_str());
   if (!policies.errors.empty()) return kFailed;
   if (!options.check) return serve(*config, policies, log);
-  std::printf("%zu tenants, no errors, %zu warnings\n", policies.tenants.size(), policies.warnings.size());
+  std::printf("%s, 0 errors, %s\n", counted(policies.tenants.size(), "tenant").c_str(),
+              counted(policies.warnings.size(), "warning").c_str());
   return kDone;
 }
 

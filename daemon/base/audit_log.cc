@@ -27,7 +27,11 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(const std::string& file, size_t
 }
 
 AuditLog::AuditLog(std::unique_ptr<LineWriter> writer) : writer_(std::move(writer)) {}
-AuditLog::~AuditLog() = default;
+
+AuditLog::~AuditLog() {
+  if (const uint64_t lost = writer_->close()) spdlog::warn("audit: {} records lost in all", lost);
+}
+
 void AuditLog::write(std::string line) { writer_->write(std::move(line)); }
 uint64_t AuditLog::dropped() const { return writer_->lost(); }
 bool AuditLog::flush(std::chrono::milliseconds limit) { return writer_->flush(limit); }

@@ -19,7 +19,7 @@ class LineWriter;
 
 class AuditLog {
  public:
-  static constexpr std::chrono::milliseconds kFlushLimit{5000};
+  static constexpr std::chrono::milliseconds kFlushLimit{2000};
 
   // `file`: "-" is stdout, else opened for appending with mode 0640. `queue`: how many records may wait.
   static Result<std::unique_ptr<AuditLog>> open(const std::string& file, size_t queue);

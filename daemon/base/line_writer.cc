@@ -29,7 +29,7 @@ class Fd {
   Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Fd& operator=(Fd&&) = delete;
   ~Fd() {
-    if (fd_ >= 0) close(fd_);
+    if (fd_ >= 0) ::close(fd_);
   }
   int get() const { return fd_; }
 
@@ -219,7 +219,10 @@ Result<std::unique_ptr<LineWriter>> LineWriter::share(int fd, size_t queue, Hook
       new LineWriter(std::make_unique<State>(std::move(*sink), queue, std::move(hooks))));
 }
 
-LineWriter::~LineWriter() {
+LineWriter::~LineWriter() { close(); }
+
+uint64_t LineWriter::close() {
+  if (!state_->thread.joinable()) return lost();
   {
     std::lock_guard lock(state_->mutex);
     state_->stopping = true;
@@ -228,11 +231,16 @@ LineWriter::~LineWriter() {
   state_->work.notify_one();
   eventfd_write(state_->stop_event.get(), 1);
   state_->thread.join();
+  return lost();
 }
 
 void LineWriter::write(std::string line) {
   {
     std::lock_guard lock(state_->mutex);
+    if (state_->stopping) {
+      ++state_->lost;
+      return;
+    }
     if (state_->queue.size() == state_->capacity) {
       state_->queue.pop_front();
       ++state_->lost;

@@ -37,9 +37,12 @@ class LineWriter {
   // them.
   static Result<std::unique_ptr<LineWriter>> share(int fd, size_t queue, Hooks hooks);
 
-  // Writes what is queued, for at most kStopLimit; what the sink has not taken by then is lost. (A file system that
-  // hangs inside write(2) is beyond this bound: nothing can end such a call.)
-  ~LineWriter();
+  ~LineWriter();  // close()
+
+  // Writes what is queued, for at most kStopLimit; what the sink has not taken by then is lost. Returns how many lines
+  // were lost in all; later lines are lost too. (A file system that hangs inside write(2) is beyond this bound: nothing
+  // can end such a call.)
+  uint64_t close();
 
   void write(std::string line);  // without newline
   // Returns when every line written before is the kernel's or lost; false: not within `limit`.
