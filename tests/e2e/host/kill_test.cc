@@ -138,7 +138,9 @@ TEST_F(KillTest, ATerminatedDaemonEndsInOrderWithTrafficUnderWay) {
   EXPECT_EQ(how_it_ends(peer), ECONNRESET);
   EXPECT_EQ(daemon_.process().wait(), kDone) << daemon_.process().standard_error();
   EXPECT_EQ(host.wait(), kDone) << host.standard_error();
-  EXPECT_THAT(lines_of(host.standard_output()).back(), StartsWith("connaborted n="));
+  // The stream is cut off, then the session: a write that waits hears of either, one that comes later finds neither.
+  EXPECT_THAT(lines_of(host.standard_output()).back(),
+              AnyOf(StartsWith("connaborted n="), StartsWith("pipe n="), StartsWith("badf n=")));
 }
 
 TEST_F(KillTest, ATerminatedHostEndsItsGuestAndThePeerSeesAnEnd) {
