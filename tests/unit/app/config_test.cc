@@ -73,6 +73,32 @@ TEST_F(ConfigTest, AFileOfCommentsOnlyChangesNothing) {
   }
 }
 
+// Every line of the file that is installed is a comment, but what stands behind the '#' must be the format's and, as
+// the file says, the defaults.
+TEST_F(ConfigTest, TheInstalledFileShowsTheDefaults) {
+  std::ifstream installed(WASI_NETD_INSTALLED_CONFIG);
+  std::string shown;
+  for (std::string line; std::getline(installed, line);) {
+    const bool sentence = line.size() > 2 && line[1] == ' ' && line[2] != ' ';
+    if (line.starts_with("#") && !sentence) shown += line.substr(1) + "\n";
+  }
+  EXPECT_TRUE(load_config(WASI_NETD_INSTALLED_CONFIG));
+  const auto config = load(shown);
+  ASSERT_TRUE(config) << config.error().detail;
+  const Config defaults;
+  EXPECT_EQ(config->policy_dir, defaults.policy_dir);
+  EXPECT_EQ(config->runtime_dir, defaults.runtime_dir);
+  EXPECT_EQ(config->loops, defaults.loops);
+  EXPECT_EQ(config->linger, defaults.linger);
+  EXPECT_EQ(config->drain, defaults.drain);
+  EXPECT_EQ(config->audit_file, defaults.audit_file);
+  EXPECT_EQ(config->audit_queue, defaults.audit_queue);
+  EXPECT_EQ(config->log_level, defaults.log_level);
+  for (const char* key : {"policy_dir:", "runtime_dir:", "loops:", "linger:", "drain:", "file:", "queue:", "level:"}) {
+    EXPECT_THAT(shown, HasSubstr(key));
+  }
+}
+
 TEST_F(ConfigTest, ZeroIsADuration) {
   const auto config = load("linger: 0s\ndrain: 0ms\n");
   ASSERT_TRUE(config) << config.error().detail;
