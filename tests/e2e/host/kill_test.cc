@@ -123,6 +123,7 @@ TEST_F(KillTest, ADaemonStartedAgainServesTheNewGuestsOfTheSameHost) {
   second.open();
   NativeSocket peer = server_.accept();
   peer.write_all("hello");
+  peer.shutdown_write();
   EXPECT_EQ(host.wait(), kDone) << host.standard_output() << host.standard_error();
   EXPECT_THAT(contents(path("second")), HasSubstr("success n=5 "));
 }
