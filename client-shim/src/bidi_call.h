@@ -21,37 +21,37 @@ template <class Request, class Reply>
 class BidiCall : public grpc::ClientBidiReactor<Request, Reply> {
  public:
   // Guarded by the lock.
-  bool done() const { return x_done; }
+  bool done() const { return done_; }
 
   // Ends the call abruptly; done() follows. Guest's thread, without the lock.
   void cancel() {
-    if (x_context) x_context->TryCancel();
+    if (context_) context_->TryCancel();
   }
 
  protected:
-  explicit BidiCall(std::shared_ptr<Waker> waker) : x_waker(std::move(waker)) {}
+  explicit BidiCall(std::shared_ptr<Waker> waker) : waker_(std::move(waker)) {}
 
-  // Starts the call with its first request in x_request. Guest's thread, without the lock. `bind` hands the context
+  // Starts the call with its first request in request_. Guest's thread, without the lock. `bind` hands the context
   // and this object to the stub. May be called again after done().
   template <class Bind>
   void launch(Bind bind) {
-    x_context = std::make_unique<grpc::ClientContext>();
-    x_context->set_initial_metadata_corked(true);  // one packet for the headers and the first request
-    bind(x_context.get());
+    context_ = std::make_unique<grpc::ClientContext>();
+    context_->set_initial_metadata_corked(true);  // one packet for the headers and the first request
+    bind(context_.get());
     {
-      const Waker::Lock guard = x_waker->lock();
-      x_live = true;
-      x_done = false;
+      const Waker::Lock guard = waker_->lock();
+      live_ = true;
+      done_ = false;
     }
     this->AddHold();
-    this->StartWrite(&x_request);
-    this->StartRead(&x_reply);
+    this->StartWrite(&request_);
+    this->StartRead(&reply_);
     this->StartCall();
   }
 
   // Starts what next_operations() says is due. Guest's thread; `lock` is released meanwhile.
   void advance(Waker::Lock& lock) {
-    if (!x_live) return;
+    if (!live_) return;
     const Operations due = next_operations();
     if (!due.read && !due.write) return;
     this->AddHold();
@@ -63,7 +63,7 @@ class BidiCall : public grpc::ClientBidiReactor<Request, Reply> {
 
   struct Operations {
     bool read = false;
-    bool write = false;  // x_request holds the message
+    bool write = false;  // request_ holds the message
   };
   // All under the lock.
   virtual Operations next_operations() = 0;
@@ -72,23 +72,24 @@ class BidiCall : public grpc::ClientBidiReactor<Request, Reply> {
   virtual void on_end(const grpc::Status& status) = 0;
   virtual void on_read_end() {}
 
-  const std::shared_ptr<Waker> x_waker;
-  Request x_request;
+  const std::shared_ptr<Waker> waker_;
+  Request request_;
 
  private:
   void start(const Operations& due) {
-    if (due.read) this->StartRead(&x_reply);
-    if (due.write) this->StartWrite(&x_request);
+    if (due.read) this->StartRead(&reply_);
+    if (due.write) this->StartWrite(&request_);
   }
 
+  // gRPC's names. NOLINTBEGIN(readability-identifier-naming)
   void OnReadDone(bool ok) final {
     Operations due;
-    x_waker->update([&] {
+    waker_->update([&] {
       if (ok) {
-        on_message(x_reply);
+        on_message(reply_);
         due = next_operations();
       } else {
-        x_live = false;
+        live_ = false;
         on_read_end();
       }
     });
@@ -101,26 +102,27 @@ class BidiCall : public grpc::ClientBidiReactor<Request, Reply> {
 
   void OnWriteDone(bool ok) final {
     Operations due;
-    x_waker->update([&] {
+    waker_->update([&] {
       on_written(ok);
-      if (x_live) due = next_operations();
+      if (live_) due = next_operations();
     });
     start(due);
   }
 
   void OnDone(const grpc::Status& status) final {
-    // The owner may destroy this object as soon as it sees x_done.
-    const std::shared_ptr<Waker> waker = x_waker;
+    // The owner may destroy this object as soon as it sees done_.
+    const std::shared_ptr<Waker> waker = waker_;
     waker->update([&] {
       on_end(status);
-      x_done = true;
+      done_ = true;
     });
   }
+  // NOLINTEND(readability-identifier-naming)
 
-  std::unique_ptr<grpc::ClientContext> x_context;
-  Reply x_reply;
-  bool x_live = false;  // guarded; started, and its reads have not failed
-  bool x_done = true;   // guarded; no call, or OnDone ran
+  std::unique_ptr<grpc::ClientContext> context_;
+  Reply reply_;
+  bool live_ = false;  // guarded; started, and its reads have not failed
+  bool done_ = true;   // guarded; no call, or OnDone ran
 };
 
 }  // namespace wasi_netd::shim

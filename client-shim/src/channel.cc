@@ -56,22 +56,22 @@ Errno Tenant::open(std::string_view socket_path, std::shared_ptr<Tenant>& out) {
 }
 
 Errno Tenant::connect(std::shared_ptr<Channel>& out) {
-  const std::lock_guard guard(x_mutex);
-  if (!x_channel) {
+  const std::lock_guard guard(mutex_);
+  if (!channel_) {
     int fd = -1;
-    const Errno error = connect_socket(x_path, fd);
+    const Errno error = connect_socket(path_, fd);
     if (error != err::success) return error;
-    x_channel =
-        std::make_shared<Channel>(grpc::CreateCustomInsecureChannelFromFd("unix:" + x_path, fd, channel_arguments()));
+    channel_ =
+        std::make_shared<Channel>(grpc::CreateCustomInsecureChannelFromFd("unix:" + path_, fd, channel_arguments()));
   }
-  out = x_channel;
+  out = channel_;
   return err::success;
 }
 
 void Tenant::forget(const std::shared_ptr<Channel>& broken) {
   std::shared_ptr<Channel> released;  // outlives the lock: the end of a connection waits for gRPC's threads
-  const std::lock_guard guard(x_mutex);
-  if (x_channel == broken) released = std::move(x_channel);
+  const std::lock_guard guard(mutex_);
+  if (channel_ == broken) released = std::move(channel_);
 }
 
 }  // namespace wasi_netd::shim

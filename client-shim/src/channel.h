@@ -35,11 +35,11 @@ class Tenant {
   void forget(const std::shared_ptr<Channel>& broken);
 
  private:
-  explicit Tenant(std::string_view socket_path) : x_path(socket_path) {}
+  explicit Tenant(std::string_view socket_path) : path_(socket_path) {}
 
-  const std::string x_path;
-  std::mutex x_mutex;  // guards x_channel; held while connecting, so that many guests make one connection
-  std::shared_ptr<Channel> x_channel;
+  const std::string path_;
+  std::mutex mutex_;  // guards channel_; held while connecting, so that many guests make one connection
+  std::shared_ptr<Channel> channel_;
 };
 
 }  // namespace wasi_netd::shim

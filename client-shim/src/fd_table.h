@@ -15,46 +15,46 @@ class FdTable {
  public:
   // Under the lowest number that is free.
   int32_t insert(std::unique_ptr<Entry> entry) {
-    while (x_lowest_free < x_entries.size() && x_entries[x_lowest_free]) ++x_lowest_free;
-    if (x_lowest_free == x_entries.size()) {
-      x_entries.push_back(std::move(entry));
+    while (lowest_free_ < entries_.size() && entries_[lowest_free_]) ++lowest_free_;
+    if (lowest_free_ == entries_.size()) {
+      entries_.push_back(std::move(entry));
     } else {
-      x_entries[x_lowest_free] = std::move(entry);
+      entries_[lowest_free_] = std::move(entry);
     }
-    return static_cast<int32_t>(x_lowest_free++);
+    return static_cast<int32_t>(lowest_free_++);
   }
 
   // The entry, or nullptr for a number that is not open.
-  Entry* find(int32_t fd) const { return is_open(fd) ? x_entries[static_cast<size_t>(fd)].get() : nullptr; }
+  Entry* find(int32_t fd) const { return is_open(fd) ? entries_[static_cast<size_t>(fd)].get() : nullptr; }
 
   // Frees the number.
   std::unique_ptr<Entry> remove(int32_t fd) {
     if (!is_open(fd)) return nullptr;
     const auto index = static_cast<size_t>(fd);
-    if (index < x_lowest_free) x_lowest_free = index;
-    return std::move(x_entries[index]);
+    if (index < lowest_free_) lowest_free_ = index;
+    return std::move(entries_[index]);
   }
 
   // Moves what `from` names to `to`; both are open and differ. Returns what `to` named.
   std::unique_ptr<Entry> renumber(int32_t from, int32_t to) {
-    return std::exchange(x_entries[static_cast<size_t>(to)], remove(from));
+    return std::exchange(entries_[static_cast<size_t>(to)], remove(from));
   }
 
   // visit(fd, entry) in ascending order.
   template <class Visit>
   void for_each(Visit visit) const {
-    for (size_t i = 0; i < x_entries.size(); ++i) {
-      if (x_entries[i]) visit(static_cast<int32_t>(i), *x_entries[i]);
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i]) visit(static_cast<int32_t>(i), *entries_[i]);
     }
   }
 
  private:
   bool is_open(int32_t fd) const {
-    return fd >= 0 && static_cast<size_t>(fd) < x_entries.size() && x_entries[static_cast<size_t>(fd)];
+    return fd >= 0 && static_cast<size_t>(fd) < entries_.size() && entries_[static_cast<size_t>(fd)];
   }
 
-  std::vector<std::unique_ptr<Entry>> x_entries;
-  size_t x_lowest_free = 0;  // no number below it is free
+  std::vector<std::unique_ptr<Entry>> entries_;
+  size_t lowest_free_ = 0;  // no number below it is free
 };
 
 }  // namespace wasi_netd::shim

@@ -17,7 +17,7 @@ constexpr uint64_t kStdioRights = right::fd_fdstat_set_flags | right::fd_filesta
 }  // namespace
 
 Guest::Guest(std::shared_ptr<Tenant> tenant, std::string name, uint64_t ceiling)
-    : x_tenant(std::move(tenant)), x_waker(std::make_shared<Waker>()), x_name(std::move(name)), x_ceiling(ceiling) {}
+    : tenant_(std::move(tenant)), waker_(std::make_shared<Waker>()), name_(std::move(name)), ceiling_(ceiling) {}
 
 Errno Guest::open(std::shared_ptr<Tenant> tenant, const wasi_netd_guest_options* options, std::unique_ptr<Guest>& out) {
   wasi_netd_guest_options defaults{sizeof defaults, nullptr, 0, {0, 1, 2}};
@@ -39,50 +39,50 @@ Errno Guest::open(std::shared_ptr<Tenant> tenant, const wasi_netd_guest_options*
 }
 
 Guest::~Guest() {
-  if (!x_session) return;
-  x_fds.for_each([](int32_t, Descriptor& descriptor) {
+  if (!session_) return;
+  fds_.for_each([](int32_t, Descriptor& descriptor) {
     if (descriptor.stream) descriptor.stream->abort();
   });
-  for (const auto& stream : x_draining) stream->abort();
-  x_session->abort();
-  Waker::Lock lock = x_waker->lock();
-  x_fds.for_each([&](int32_t, Descriptor& descriptor) {
-    if (descriptor.stream) x_waker->wait(lock, [&] { return descriptor.stream->drained(); });
+  for (const auto& stream : draining_) stream->abort();
+  session_->abort();
+  Waker::Lock lock = waker_->lock();
+  fds_.for_each([&](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream) waker_->wait(lock, [&] { return descriptor.stream->drained(); });
   });
-  for (const auto& stream : x_draining) x_waker->wait(lock, [&] { return stream->drained(); });
+  for (const auto& stream : draining_) waker_->wait(lock, [&] { return stream->drained(); });
 }
 
 void Guest::finish() {
   const Deadline deadline =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(x_session->linger_ms()) + kLingerMargin;
-  x_fds.for_each([](int32_t, Descriptor& descriptor) {
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(session_->linger_ms()) + kLingerMargin;
+  fds_.for_each([](int32_t, Descriptor& descriptor) {
     if (descriptor.stream) descriptor.stream->close();
   });
   bool delivered = true;
   {
-    Waker::Lock lock = x_waker->lock();
+    Waker::Lock lock = waker_->lock();
     const auto drain = [&](Stream& stream) {
-      delivered = x_waker->wait(lock, deadline, [&] { return stream.drained(); }) && delivered;
+      delivered = waker_->wait(lock, deadline, [&] { return stream.drained(); }) && delivered;
     };
-    x_fds.for_each([&](int32_t, Descriptor& descriptor) {
+    fds_.for_each([&](int32_t, Descriptor& descriptor) {
       if (descriptor.stream) drain(*descriptor.stream);
     });
-    for (const auto& stream : x_draining) drain(*stream);
+    for (const auto& stream : draining_) drain(*stream);
   }
   // Past the linger nothing is owed: the destructor ends what is left.
-  if (delivered) x_session->end(deadline);
+  if (delivered) session_->end(deadline);
 }
 
 Errno Guest::open_session() {
   // A connection that served before may have died unnoticed; a fresh one tells.
   for (int attempt = 0;; ++attempt) {
     std::shared_ptr<Channel> channel;
-    Errno error = x_tenant->connect(channel);
+    Errno error = tenant_->connect(channel);
     if (error != err::success) return error;
     const bool proven = channel->proven;
-    error = Session::open(x_waker, channel, x_name, x_ceiling, x_session);
+    error = Session::open(waker_, channel, name_, ceiling_, session_);
     if (error != err::connaborted) return error;
-    x_tenant->forget(channel);
+    tenant_->forget(channel);
     // A daemon that takes a connection and drops it before the first call does not know this process.
     if (attempt > 0 || !proven) return channel->proven ? err::connaborted : err::acces;
   }
@@ -99,39 +99,39 @@ Errno Guest::add_stdio(const int (&host_fds)[3]) {
       descriptor->rights.base =
           kStdioRights | (stdio.readable() ? right::fd_read : 0) | (stdio.writable() ? right::fd_write : 0);
     }
-    x_fds.insert(std::move(descriptor));
+    fds_.insert(std::move(descriptor));
   }
   return err::success;
 }
 
 void Guest::add_protocols() {
-  for (const Session::Protocol& protocol : x_session->protocols()) {
+  for (const Session::Protocol& protocol : session_->protocols()) {
     auto descriptor = std::make_unique<Descriptor>();
     descriptor->kind = Kind::kProtocol;
     descriptor->rights = protocol.rights;
     descriptor->protocol = protocol.name;
     descriptor->granted = true;
-    descriptor->handle = std::make_shared<Handle>(x_session, protocol.token);
-    x_fds.insert(std::move(descriptor));
+    descriptor->handle = std::make_shared<Handle>(session_, protocol.token);
+    fds_.insert(std::move(descriptor));
   }
   // The numbers of stdio that the host left out were held until here: protocols start at 3.
   for (int32_t fd = 0; fd < 3; ++fd) {
-    if (!x_fds.find(fd)->stdio) x_fds.remove(fd);
+    if (!fds_.find(fd)->stdio) fds_.remove(fd);
   }
 }
 
 Errno Guest::revive() {
   {
-    const Waker::Lock guard = x_waker->lock();
-    if (x_waker->interrupted()) return err::intr;
-    if (!x_session->lost()) return err::success;
+    const Waker::Lock guard = waker_->lock();
+    if (waker_->interrupted()) return err::intr;
+    if (!session_->lost()) return err::success;
   }
-  x_session->abort();
+  session_->abort();
   const Errno error = open_session();
   // Still away: the fd stays as dead as the daemon's going left it.
   if (error != err::success) return error == err::intr ? error : err::badf;
   std::vector<Descriptor*> protocols;
-  x_fds.for_each([&](int32_t, Descriptor& descriptor) {
+  fds_.for_each([&](int32_t, Descriptor& descriptor) {
     if (descriptor.kind == Kind::kProtocol) protocols.push_back(&descriptor);
   });
   for (Descriptor* descriptor : protocols) rebind(*descriptor);
@@ -142,10 +142,10 @@ Errno Guest::revive() {
 // it had given up stay given up.
 void Guest::rebind(Descriptor& descriptor) {
   descriptor.handle.reset();
-  const auto& protocols = x_session->protocols();
+  const auto& protocols = session_->protocols();
   const auto protocol = std::ranges::find(protocols, descriptor.protocol, &Session::Protocol::name);
   if (protocol == protocols.end()) return;
-  auto handle = std::make_shared<Handle>(x_session, protocol->token);
+  auto handle = std::make_shared<Handle>(session_, protocol->token);
   descriptor.rights.base &= protocol->rights.base;
   descriptor.rights.inheriting &= protocol->rights.inheriting;
   if (descriptor.rights == protocol->rights) {
@@ -157,7 +157,7 @@ void Guest::rebind(Descriptor& descriptor) {
   call.request.mutable_rights()->set_base(descriptor.rights.base);
   call.request.mutable_rights()->set_inheriting(descriptor.rights.inheriting);
   if (run(call, &Async::Restrict) == err::success) {
-    descriptor.handle = std::make_shared<Handle>(x_session, call.reply.handle());
+    descriptor.handle = std::make_shared<Handle>(session_, call.reply.handle());
   }
 }
 

@@ -55,7 +55,7 @@ class Guest {
 
   // The orderly end: delivers what was written, within the daemon's linger, and ends the session.
   void finish();
-  void interrupt() { x_waker->interrupt(); }
+  void interrupt() { waker_->interrupt(); }
 
   // ---- guest_network.cc
   Errno open_control(int32_t protocol_fd, std::string_view address, uint32_t type, Rights rights, uint32_t fdflags,
@@ -111,19 +111,19 @@ class Guest {
                      const v1::HandleReply& reply);
   Errno address_of(int32_t fd, UnaryCall<v1::HandleRequest, v1::AddressReply>::Method method, std::string& out);
 
-  // Closes what an fd stood for. Streams with bytes to send go on in x_draining.
+  // Closes what an fd stood for. Streams with bytes to send go on in draining_.
   void dispose(std::unique_ptr<Descriptor> descriptor);
   void close_handle(const Handle& handle);
   // Forgets the closed streams whose calls have completed.
   void reap();
 
-  const std::shared_ptr<Tenant> x_tenant;
-  const std::shared_ptr<Waker> x_waker;
-  const std::string x_name;
-  const uint64_t x_ceiling;
-  std::shared_ptr<Session> x_session;  // of the protocol fds
-  FdTable<Descriptor> x_fds;
-  std::vector<std::unique_ptr<Stream>> x_draining;
+  const std::shared_ptr<Tenant> tenant_;
+  const std::shared_ptr<Waker> waker_;
+  const std::string name_;
+  const uint64_t ceiling_;
+  std::shared_ptr<Session> session_;  // of the protocol fds
+  FdTable<Descriptor> fds_;
+  std::vector<std::unique_ptr<Stream>> draining_;
 };
 
 }  // namespace wasi_netd::shim

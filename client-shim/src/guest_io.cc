@@ -14,20 +14,20 @@ constexpr Errno kNotAStream = err::inval;
 }  // namespace
 
 Errno Guest::read(int32_t fd, std::span<const wasi_netd_iovec> buffers, size_t& count) {
-  Descriptor* const descriptor = x_fds.find(fd);
+  Descriptor* const descriptor = fds_.find(fd);
   if (descriptor == nullptr) return err::badf;
   if (descriptor->kind != Kind::kStdio && descriptor->kind != Kind::kStream) return kNotAStream;
   if ((descriptor->rights.base & right::fd_read) == 0) return err::notcapable;
-  if (descriptor->stdio) return descriptor->stdio->read(*x_waker, buffers, descriptor->nonblock, count);
+  if (descriptor->stdio) return descriptor->stdio->read(*waker_, buffers, descriptor->nonblock, count);
   return descriptor->stream->read(buffers, descriptor->nonblock, false, false, count);
 }
 
 Errno Guest::write(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count) {
-  Descriptor* const descriptor = x_fds.find(fd);
+  Descriptor* const descriptor = fds_.find(fd);
   if (descriptor == nullptr) return err::badf;
   if (descriptor->kind != Kind::kStdio && descriptor->kind != Kind::kStream) return kNotAStream;
   if ((descriptor->rights.base & right::fd_write) == 0) return err::notcapable;
-  if (descriptor->stdio) return descriptor->stdio->write(*x_waker, buffers, descriptor->nonblock, count);
+  if (descriptor->stdio) return descriptor->stdio->write(*waker_, buffers, descriptor->nonblock, count);
   return descriptor->stream->write(buffers, descriptor->nonblock, count);
 }
 
@@ -65,15 +65,15 @@ Errno Guest::shutdown(int32_t fd, uint32_t how) {
 }
 
 Errno Guest::close(int32_t fd) {
-  std::unique_ptr<Descriptor> descriptor = x_fds.remove(fd);
+  std::unique_ptr<Descriptor> descriptor = fds_.remove(fd);
   if (!descriptor) return err::badf;
   dispose(std::move(descriptor));
   return err::success;
 }
 
 Errno Guest::renumber(int32_t from, int32_t to) {
-  if (x_fds.find(from) == nullptr || x_fds.find(to) == nullptr) return err::badf;
-  if (from != to) dispose(x_fds.renumber(from, to));
+  if (fds_.find(from) == nullptr || fds_.find(to) == nullptr) return err::badf;
+  if (from != to) dispose(fds_.renumber(from, to));
   return err::success;
 }
 
@@ -84,7 +84,7 @@ void Guest::dispose(std::unique_ptr<Descriptor> descriptor) {
     return;
   }
   if (!descriptor->stream->close()) close_handle(*descriptor->handle);
-  x_draining.push_back(std::move(descriptor->stream));
+  draining_.push_back(std::move(descriptor->stream));
   reap();
 }
 
@@ -96,28 +96,28 @@ void Guest::close_handle(const Handle& handle) {
 }
 
 void Guest::reap() {
-  for (size_t i = 0; i < x_draining.size();) {
+  for (size_t i = 0; i < draining_.size();) {
     bool drained = false;
     {
-      const Waker::Lock guard = x_waker->lock();
-      drained = x_draining[i]->drained();
+      const Waker::Lock guard = waker_->lock();
+      drained = draining_[i]->drained();
     }
     if (!drained) {
       ++i;
       continue;
     }
-    std::swap(x_draining[i], x_draining.back());
-    const std::unique_ptr<Stream> stream = std::move(x_draining.back());
-    x_draining.pop_back();
+    std::swap(draining_[i], draining_.back());
+    const std::unique_ptr<Stream> stream = std::move(draining_.back());
+    draining_.pop_back();
     if (stream->needs_close_rpc()) close_handle(stream->handle());
   }
 }
 
 Errno Guest::fdstat(int32_t fd, wasi_netd_fdstat& out) const {
-  const Descriptor* const descriptor = x_fds.find(fd);
+  const Descriptor* const descriptor = fds_.find(fd);
   if (descriptor == nullptr) return err::badf;
   if (descriptor->handle && descriptor->kind != Kind::kProtocol) {
-    const Waker::Lock guard = x_waker->lock();
+    const Waker::Lock guard = waker_->lock();
     if (const Errno error = descriptor->handle->usable(); error != err::success) return error;
   }
   out.filetype = descriptor->filetype;
@@ -135,12 +135,12 @@ Errno Guest::set_flags(int32_t fd, uint16_t flags) {
   // `nonblock` is the only flag a guest can change; it may repeat the others as they are.
   if (((flags ^ now.flags) & ~WASI_NETD_FDFLAG_NONBLOCK) != 0) return err::inval;
   if ((now.rights_base & right::fd_fdstat_set_flags) == 0) return err::notcapable;
-  x_fds.find(fd)->nonblock = (flags & WASI_NETD_FDFLAG_NONBLOCK) != 0;
+  fds_.find(fd)->nonblock = (flags & WASI_NETD_FDFLAG_NONBLOCK) != 0;
   return err::success;
 }
 
 Errno Guest::set_rights(int32_t fd, Rights rights) {
-  Descriptor* descriptor = x_fds.find(fd);
+  Descriptor* descriptor = fds_.find(fd);
   if (descriptor == nullptr) return err::badf;
   if (!descriptor->stdio) {
     if (const Errno error = find_live(fd, descriptor); error != err::success) return error;

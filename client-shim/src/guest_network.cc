@@ -24,7 +24,7 @@ void add_line(std::string& text, std::string_view key, const std::string& value)
 }  // namespace
 
 Errno Guest::find_network(int32_t fd, Descriptor*& out) const {
-  Descriptor* const descriptor = x_fds.find(fd);
+  Descriptor* const descriptor = fds_.find(fd);
   if (descriptor == nullptr) return err::badf;
   if (descriptor->kind == Kind::kStdio) return err::notsock;
   if (!descriptor->handle) return err::notcapable;
@@ -42,7 +42,7 @@ Errno Guest::find(int32_t fd, Kind kind, uint64_t right, Descriptor*& out) const
 }
 
 Errno Guest::find_live(int32_t fd, Descriptor*& out) {
-  const Descriptor* const descriptor = x_fds.find(fd);
+  const Descriptor* const descriptor = fds_.find(fd);
   if (descriptor != nullptr && descriptor->kind == Kind::kProtocol) {
     if (const Errno error = revive(); error != err::success) return error;
   }
@@ -62,10 +62,10 @@ int32_t Guest::add_handle(const Descriptor& parent, Kind kind, bool nonblock, ui
   descriptor->nonblock = nonblock;
   descriptor->rights = {reply.rights().base(), reply.rights().inheriting()};
   if (kind == Kind::kProtocol) descriptor->protocol = parent.protocol;
-  // Not x_session: the parent may be of a session before it, and then the call has failed.
+  // Not session_: the parent may be of a session before it, and then the call has failed.
   descriptor->handle = std::make_shared<Handle>(parent.handle->shared_session(), reply.handle());
   if (kind == Kind::kStream) descriptor->stream = std::make_unique<Stream>(descriptor->handle);
-  return x_fds.insert(std::move(descriptor));
+  return fds_.insert(std::move(descriptor));
 }
 
 Errno Guest::open_control(int32_t protocol_fd, std::string_view address, uint32_t type, Rights rights, uint32_t fdflags,
@@ -105,12 +105,12 @@ Errno Guest::accept(int32_t fd, int32_t& out) {
   call.request.set_control(control->handle->token());
   call.request.set_nonblock(control->nonblock);
   {
-    const Waker::Lock guard = x_waker->lock();
+    const Waker::Lock guard = waker_->lock();
     readiness.call_started();
   }
   error = run(call, &Async::Accept);
   if (error == err::again) {
-    const Waker::Lock guard = x_waker->lock();
+    const Waker::Lock guard = waker_->lock();
     readiness.call_answered_again(Readiness::kReadable);
   }
   if (error != err::success) return error;
@@ -156,7 +156,7 @@ Errno Guest::stream_accept(int32_t fd, int32_t& out) {
   call.request.set_connection(connection->handle->token());
   call.request.set_nonblock(connection->nonblock);
   {
-    const Waker::Lock guard = x_waker->lock();
+    const Waker::Lock guard = waker_->lock();
     connection->handle->readiness.call_started();
   }
   error = run(call, &Async::StreamAccept);
@@ -167,7 +167,7 @@ Errno Guest::stream_accept(int32_t fd, int32_t& out) {
 
 Errno Guest::protocol_get(std::string_view name, int32_t& out) const {
   int32_t found = -1;
-  x_fds.for_each([&](int32_t fd, const Descriptor& descriptor) {
+  fds_.for_each([&](int32_t fd, const Descriptor& descriptor) {
     if (descriptor.granted && descriptor.protocol == name) found = fd;
   });
   if (found < 0) return err::noent;
@@ -177,7 +177,7 @@ Errno Guest::protocol_get(std::string_view name, int32_t& out) const {
 
 std::string Guest::protocol_list() const {
   std::map<std::string_view, int32_t> fds;
-  x_fds.for_each([&](int32_t fd, const Descriptor& descriptor) {
+  fds_.for_each([&](int32_t fd, const Descriptor& descriptor) {
     if (descriptor.granted) fds.emplace(descriptor.protocol, fd);
   });
   std::string text;

@@ -65,7 +65,7 @@ Errno make_clock(const wasi_netd_subscription& subscription, Clock& out) {
 class Poll {
  public:
   Poll(Waker& waker, std::span<const wasi_netd_subscription> subscriptions, wasi_netd_event* events)
-      : x_waker(waker), x_subscriptions(subscriptions), x_events(events) {}
+      : waker_(waker), subscriptions_(subscriptions), events_(events) {}
 
   Errno run(const FdTable<Descriptor>& fds, size_t& count);
 
@@ -80,25 +80,25 @@ class Poll {
   bool look_at(const Item& item, bool waited, wasi_netd_event& event) const;
   Errno sleep(Waker::Lock& lock);
 
-  Waker& x_waker;
-  const std::span<const wasi_netd_subscription> x_subscriptions;
-  wasi_netd_event* const x_events;
-  std::vector<Item> x_items;
-  std::vector<pollfd> x_pollfds{1};  // the first is the waker's own
+  Waker& waker_;
+  const std::span<const wasi_netd_subscription> subscriptions_;
+  wasi_netd_event* const events_;
+  std::vector<Item> items_;
+  std::vector<pollfd> pollfds_{1};  // the first is the waker's own
 };
 
 Errno Poll::run(const FdTable<Descriptor>& fds, size_t& count) {
   prepare(fds);
   for (bool waited = false;; waited = true) {
     ask_daemon();
-    Waker::Lock lock = x_waker.lock();
+    Waker::Lock lock = waker_.lock();
     if (!waited) await_streams(lock);
-    if (!waited && x_pollfds.size() > 1) {
-      const Errno error = x_waker.wait_descriptors(lock, x_pollfds, kAtOnce);
+    if (!waited && pollfds_.size() > 1) {
+      const Errno error = waker_.wait_descriptors(lock, pollfds_, kAtOnce);
       if (error != err::success) return error;
     }
     while (true) {
-      if (x_waker.interrupted()) return err::intr;
+      if (waker_.interrupted()) return err::intr;
       look(waited, count);
       if (count > 0) return err::success;
       if (must_ask()) break;
@@ -110,10 +110,10 @@ Errno Poll::run(const FdTable<Descriptor>& fds, size_t& count) {
 }
 
 void Poll::prepare(const FdTable<Descriptor>& fds) {
-  x_items.resize(x_subscriptions.size());
-  for (size_t i = 0; i < x_items.size(); ++i) {
-    Item& item = x_items[i];
-    item.subscription = &x_subscriptions[i];
+  items_.resize(subscriptions_.size());
+  for (size_t i = 0; i < items_.size(); ++i) {
+    Item& item = items_[i];
+    item.subscription = &subscriptions_[i];
     switch (item.subscription->type) {
       case WASI_NETD_EVENT_CLOCK:
         item.error = make_clock(*item.subscription, item.clock);
@@ -139,11 +139,11 @@ void Poll::prepare_fd(Descriptor* descriptor, Item& item) {
   } else if (descriptor->stream) {
     item.error = descriptor->stream->open();
   } else if (descriptor->handle) {
-    const Waker::Lock guard = x_waker.lock();
+    const Waker::Lock guard = waker_.lock();
     item.error = descriptor->handle->usable();
   } else {
-    item.pollfd_index = x_pollfds.size();
-    x_pollfds.push_back({descriptor->stdio->host_fd(), static_cast<short>(reading ? POLLIN : POLLOUT), 0});
+    item.pollfd_index = pollfds_.size();
+    pollfds_.push_back({descriptor->stdio->host_fd(), static_cast<short>(reading ? POLLIN : POLLOUT), 0});
   }
   if (item.error != err::success) return;
   item.descriptor = descriptor;
@@ -151,7 +151,7 @@ void Poll::prepare_fd(Descriptor* descriptor, Item& item) {
 }
 
 bool Poll::must_ask() const {
-  return std::ranges::any_of(x_items, [](const Item& item) {
+  return std::ranges::any_of(items_, [](const Item& item) {
     return is_handle(item) && item.descriptor->handle->readiness.unknown(item.interest);
   });
 }
@@ -165,8 +165,8 @@ void Poll::ask_daemon() {
   };
   std::list<Question> questions;
   {
-    const Waker::Lock guard = x_waker.lock();
-    for (Item& item : x_items) {
+    const Waker::Lock guard = waker_.lock();
+    for (Item& item : items_) {
       if (!is_handle(item) || !item.descriptor->handle->readiness.unknown(item.interest)) continue;
       questions.emplace_back(item, *item.descriptor->handle);
     }
@@ -183,7 +183,7 @@ void Poll::ask_daemon() {
       question.item.descriptor = nullptr;
       continue;
     }
-    const Waker::Lock guard = x_waker.lock();
+    const Waker::Lock guard = waker_.lock();
     question.item.descriptor->handle->readiness.poll_answered(question.item.interest, question.call.reply.readiness());
   }
 }
@@ -191,20 +191,20 @@ void Poll::ask_daemon() {
 // A stream whose call was only now opened is ready for writing once the daemon has answered: a poll that does not
 // wait would never learn it.
 void Poll::await_streams(Waker::Lock& lock) {
-  for (const Item& item : x_items) {
+  for (const Item& item : items_) {
     if (!is_stream(item)) continue;
     const Stream& stream = *item.descriptor->stream;
-    x_waker.wait(lock, [&] { return !stream.deciding() || stream.handle().broken_while_waiting() != err::success; });
+    waker_.wait(lock, [&] { return !stream.deciding() || stream.handle().broken_while_waiting() != err::success; });
   }
 }
 
 void Poll::look(bool waited, size_t& count) {
   count = 0;
-  for (const Item& item : x_items) {
+  for (const Item& item : items_) {
     wasi_netd_event event{};
     event.userdata = item.subscription->userdata;
     event.type = item.subscription->type;
-    if (look_at(item, waited, event)) x_events[count++] = event;
+    if (look_at(item, waited, event)) events_[count++] = event;
   }
 }
 
@@ -214,7 +214,7 @@ bool Poll::look_at(const Item& item, bool waited, wasi_netd_event& event) const 
   if (is_clock(item)) return item.clock.left() == 0;
   const bool reading = item.interest == Readiness::kReadable;
   if (item.pollfd_index != 0) {
-    const short happened = x_pollfds[item.pollfd_index].revents;
+    const short happened = pollfds_[item.pollfd_index].revents;
     if (reading) event.nbytes = item.descriptor->stdio->available();
     if ((happened & (POLLHUP | POLLERR)) != 0 && event.nbytes == 0) event.flags = WASI_NETD_EVENT_HANGUP;
     return happened != 0;
@@ -238,12 +238,12 @@ Errno Poll::sleep(Waker::Lock& lock) {
   // Far enough for any guest, near enough for every clock's arithmetic.
   constexpr uint64_t kLongest = nanoseconds(std::chrono::hours(24)).count();
   uint64_t left = kLongest;
-  for (const Item& item : x_items) {
+  for (const Item& item : items_) {
     if (is_clock(item)) left = std::min(left, item.clock.left());
   }
   const Deadline deadline = steady_clock::now() + nanoseconds(left);
-  if (x_pollfds.size() > 1) return x_waker.wait_descriptors(lock, x_pollfds, deadline);
-  x_waker.wait_change(lock, deadline);
+  if (pollfds_.size() > 1) return waker_.wait_descriptors(lock, pollfds_, deadline);
+  waker_.wait_change(lock, deadline);
   return err::success;
 }
 
@@ -253,7 +253,7 @@ Errno Guest::poll(std::span<const wasi_netd_subscription> subscriptions, wasi_ne
   if (subscriptions.empty()) return err::inval;
   reap();
   size_t ready = 0;
-  const Errno error = Poll(*x_waker, subscriptions, events).run(x_fds, ready);
+  const Errno error = Poll(*waker_, subscriptions, events).run(fds_, ready);
   if (error == err::success) count = ready;
   return error;
 }

@@ -15,30 +15,30 @@ class Readiness {
   static constexpr uint32_t kHangup = 4;
 
   // What of `interest` holds, as far as is known; a hangup answers every interest.
-  uint32_t holding(uint32_t interest) const { return x_ready & (interest | kHangup); }
+  uint32_t holding(uint32_t interest) const { return ready_ & (interest | kHangup); }
   // True when neither a known state nor an armed event covers `interest`.
-  bool unknown(uint32_t interest) const { return holding(interest) == 0 && (interest & ~x_armed) != 0; }
+  bool unknown(uint32_t interest) const { return holding(interest) == 0 && (interest & ~armed_) != 0; }
 
   // A call that uses the handle up to its next `again` begins: what was known may not hold after it.
-  void call_started() { x_ready &= kHangup; }
+  void call_started() { ready_ &= kHangup; }
   // That call answered `again`, which arms `interest`, unless the event has come already.
   void call_answered_again(uint32_t interest) {
-    if (holding(interest) == 0) x_armed |= interest;
+    if (holding(interest) == 0) armed_ |= interest;
   }
   // The answer of a Poll that asked for `interest`. What it did not find holding, it armed.
   void poll_answered(uint32_t interest, uint32_t holds) {
-    x_ready |= holds;
-    if (holding(interest) == 0) x_armed |= interest;
+    ready_ |= holds;
+    if (holding(interest) == 0) armed_ |= interest;
   }
   // One event disarms the handle: the daemon sends one, whatever was asked for.
   void event(uint32_t bits) {
-    x_ready |= bits;
-    x_armed = 0;
+    ready_ |= bits;
+    armed_ = 0;
   }
 
  private:
-  uint32_t x_ready = 0;
-  uint32_t x_armed = 0;
+  uint32_t ready_ = 0;
+  uint32_t armed_ = 0;
 };
 
 }  // namespace wasi_netd::shim

@@ -7,41 +7,41 @@
 namespace wasi_netd::shim {
 
 Handle::Handle(std::shared_ptr<Session> session, std::string token)
-    : x_session(std::move(session)), x_token(std::move(token)) {
-  const Waker::Lock guard = x_session->waker()->lock();
-  const auto early = x_session->x_early.find(x_token);
-  if (early != x_session->x_early.end()) {
+    : session_(std::move(session)), token_(std::move(token)) {
+  const Waker::Lock guard = session_->waker()->lock();
+  const auto early = session_->early_.find(token_);
+  if (early != session_->early_.end()) {
     readiness.event(early->second.ready);
     revoked = early->second.revoked;
   }
-  x_session->x_handles.emplace(x_token, this);
+  session_->handles_.emplace(token_, this);
 }
 
 Handle::~Handle() {
-  const Waker::Lock guard = x_session->waker()->lock();
-  const auto [first, last] = x_session->x_handles.equal_range(x_token);
-  x_session->x_handles.erase(std::find_if(first, last, [this](const auto& entry) { return entry.second == this; }));
+  const Waker::Lock guard = session_->waker()->lock();
+  const auto [first, last] = session_->handles_.equal_range(token_);
+  session_->handles_.erase(std::find_if(first, last, [this](const auto& entry) { return entry.second == this; }));
 }
 
 Errno Handle::usable() const {
-  if (x_session->waker()->interrupted()) return err::intr;
+  if (session_->waker()->interrupted()) return err::intr;
   if (revoked) return err::notcapable;
-  return x_session->lost() ? err::badf : err::success;
+  return session_->lost() ? err::badf : err::success;
 }
 
 Errno Handle::broken_while_waiting() const {
-  if (x_session->waker()->interrupted()) return err::intr;
+  if (session_->waker()->interrupted()) return err::intr;
   if (revoked) return err::notcapable;
-  return x_session->lost() ? err::connaborted : err::success;
+  return session_->lost() ? err::connaborted : err::success;
 }
 
 Session::Session(const std::shared_ptr<Waker>& waker, std::shared_ptr<Channel> channel)
-    : BidiCall(waker), x_channel(std::move(channel)) {}
+    : BidiCall(waker), channel_(std::move(channel)) {}
 
 Errno Session::open(const std::shared_ptr<Waker>& waker, const std::shared_ptr<Channel>& channel,
                     const std::string& guest, uint64_t rights, std::shared_ptr<Session>& out) {
   const std::shared_ptr<Session> session(new Session(waker, channel));
-  v1::Hello& hello = *session->x_request.mutable_hello();
+  v1::Hello& hello = *session->request_.mutable_hello();
   hello.set_guest(guest);
   if (rights != 0) hello.set_rights(rights);
   session->launch([&](grpc::ClientContext* context) {
@@ -50,8 +50,8 @@ Errno Session::open(const std::shared_ptr<Waker>& waker, const std::shared_ptr<C
   Errno result = err::success;
   {
     Waker::Lock lock = waker->lock();
-    waker->wait(lock, [&] { return session->x_opened || session->done() || waker->interrupted(); });
-    if (!session->x_opened) result = session->done() ? session->refusal(session->x_status) : err::intr;
+    waker->wait(lock, [&] { return session->opened_ || session->done() || waker->interrupted(); });
+    if (!session->opened_) result = session->done() ? session->refusal(session->status_) : err::intr;
   }
   if (result != err::success) {
     session->abort();
@@ -64,7 +64,7 @@ Errno Session::open(const std::shared_ptr<Waker>& waker, const std::shared_ptr<C
 
 // Why open() failed, once the call has completed.
 Errno Session::refusal(const grpc::Status& status) const {
-  if (x_refused != err::success) return x_refused;
+  if (refused_ != err::success) return refused_;
   switch (status.error_code()) {
     case grpc::StatusCode::PERMISSION_DENIED:
     case grpc::StatusCode::UNAUTHENTICATED:
@@ -79,42 +79,42 @@ Errno Session::refusal(const grpc::Status& status) const {
 }
 
 bool Session::end(Deadline deadline) {
-  Waker::Lock lock = x_waker->lock();
-  x_end_due = true;
+  Waker::Lock lock = waker_->lock();
+  end_due_ = true;
   advance(lock);
-  return x_waker->wait(lock, deadline, [this] { return done(); });
+  return waker_->wait(lock, deadline, [this] { return done(); });
 }
 
 void Session::abort() {
   cancel();
-  Waker::Lock lock = x_waker->lock();
-  x_waker->wait(lock, [this] { return done(); });
+  Waker::Lock lock = waker_->lock();
+  waker_->wait(lock, [this] { return done(); });
 }
 
 BidiCall<v1::SessionRequest, v1::SessionEvent>::Operations Session::next_operations() {
   Operations due;
-  due.read = !x_reading;
-  x_reading = true;
-  if (x_end_due && !x_writing) {
-    x_request.Clear();
-    x_request.mutable_end();
-    x_end_due = false;
-    x_writing = due.write = true;
+  due.read = !reading_;
+  reading_ = true;
+  if (end_due_ && !writing_) {
+    request_.Clear();
+    request_.mutable_end();
+    end_due_ = false;
+    writing_ = due.write = true;
   }
   return due;
 }
 
 void Session::on_message(v1::SessionEvent& event) {
-  x_reading = false;
+  reading_ = false;
   switch (event.event_case()) {
     case v1::SessionEvent::kOpened:
-      x_token = event.opened().session();
+      token_ = event.opened().session();
       for (const v1::ProtocolObject& protocol : event.opened().protocols()) {
-        x_protocols.push_back(
+        protocols_.push_back(
             {protocol.name(), protocol.handle(), {protocol.rights().base(), protocol.rights().inheriting()}});
       }
-      x_linger_ms = event.opened().linger_ms();
-      x_opened = true;
+      linger_ms_ = event.opened().linger_ms();
+      opened_ = true;
       break;
     case v1::SessionEvent::kReady:
       on_ready(event.ready());
@@ -123,7 +123,7 @@ void Session::on_message(v1::SessionEvent& event) {
       on_revoked(event.revoked());
       break;
     case v1::SessionEvent::kRefused:
-      x_refused = static_cast<Errno>(event.refused());
+      refused_ = static_cast<Errno>(event.refused());
       break;
     // `closing` needs no act: the daemon itself refuses what is new.
     default:
@@ -132,19 +132,19 @@ void Session::on_message(v1::SessionEvent& event) {
 }
 
 void Session::on_end(const grpc::Status& status) {
-  x_lost = true;
-  x_status = status;
+  lost_ = true;
+  status_ = status;
 }
 
 void Session::on_ready(const v1::Ready& ready) {
-  const auto [first, last] = x_handles.equal_range(ready.handle());
-  if (first == last) x_early[ready.handle()].ready |= ready.readiness();
+  const auto [first, last] = handles_.equal_range(ready.handle());
+  if (first == last) early_[ready.handle()].ready |= ready.readiness();
   for (auto handle = first; handle != last; ++handle) handle->second->readiness.event(ready.readiness());
 }
 
 void Session::on_revoked(const std::string& token) {
-  const auto [first, last] = x_handles.equal_range(token);
-  if (first == last) x_early[token].revoked = true;
+  const auto [first, last] = handles_.equal_range(token);
+  if (first == last) early_[token].revoked = true;
   for (auto handle = first; handle != last; ++handle) {
     handle->second->revoked = true;
     if (handle->second->queue != nullptr) handle->second->queue->revoked();

@@ -27,9 +27,9 @@ class Handle {
   Handle& operator=(const Handle&) = delete;
   ~Handle();
 
-  Session& session() const { return *x_session; }
-  const std::shared_ptr<Session>& shared_session() const { return x_session; }
-  const std::string& token() const { return x_token; }
+  Session& session() const { return *session_; }
+  const std::shared_ptr<Session>& shared_session() const { return session_; }
+  const std::string& token() const { return token_; }
 
   // ---- all below: under the lock
   // What a call that begins on this handle answers, and one that was waiting.
@@ -41,8 +41,8 @@ class Handle {
   StreamQueue* queue = nullptr;  // of the stream that this handle names; its owner sets and clears it
 
  private:
-  const std::shared_ptr<Session> x_session;
-  const std::string x_token;
+  const std::shared_ptr<Session> session_;
+  const std::string token_;
 };
 
 class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
@@ -63,18 +63,18 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
   // Ends it now. Returns when gRPC has let go of it.
   void abort();
 
-  v1::Broker::Stub& stub() const { return x_channel->stub; }
-  const std::shared_ptr<Channel>& channel() const { return x_channel; }
-  const std::shared_ptr<Waker>& waker() const { return x_waker; }
-  const std::string& token() const { return x_token; }
-  const std::vector<Protocol>& protocols() const { return x_protocols; }
-  uint32_t linger_ms() const { return x_linger_ms; }
+  v1::Broker::Stub& stub() const { return channel_->stub; }
+  const std::shared_ptr<Channel>& channel() const { return channel_; }
+  const std::shared_ptr<Waker>& waker() const { return waker_; }
+  const std::string& token() const { return token_; }
+  const std::vector<Protocol>& protocols() const { return protocols_; }
+  uint32_t linger_ms() const { return linger_ms_; }
 
   // ---- under the lock
-  bool lost() const { return x_lost; }
-  void mark_lost() { x_lost = true; }
+  bool lost() const { return lost_; }
+  void mark_lost() { lost_ = true; }
   // A call begins; its reply may name a handle whose events come first.
-  void call_started() { x_early.clear(); }
+  void call_started() { early_.clear(); }
 
  private:
   friend class Handle;
@@ -87,28 +87,28 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
   Errno refusal(const grpc::Status& status) const;
   Operations next_operations() override;
   void on_message(v1::SessionEvent& event) override;
-  void on_written(bool) override { x_writing = false; }
-  void on_read_end() override { x_lost = true; }
+  void on_written(bool) override { writing_ = false; }
+  void on_read_end() override { lost_ = true; }
   void on_end(const grpc::Status& status) override;
   void on_ready(const v1::Ready& ready);
   void on_revoked(const std::string& token);
 
-  const std::shared_ptr<Channel> x_channel;
+  const std::shared_ptr<Channel> channel_;
   // Set by the `opened` event, constant once open() returned.
-  std::string x_token;
-  std::vector<Protocol> x_protocols;
-  uint32_t x_linger_ms = 0;
+  std::string token_;
+  std::vector<Protocol> protocols_;
+  uint32_t linger_ms_ = 0;
 
   // Guarded.
-  bool x_opened = false;
-  bool x_lost = false;
-  bool x_reading = true;
-  bool x_writing = true;
-  bool x_end_due = false;
-  Errno x_refused = err::success;
-  grpc::Status x_status;
-  std::unordered_multimap<std::string, Handle*> x_handles;  // by token; several fds may hold one
-  std::unordered_map<std::string, Early> x_early;           // events of tokens not known, since the last call began
+  bool opened_ = false;
+  bool lost_ = false;
+  bool reading_ = true;
+  bool writing_ = true;
+  bool end_due_ = false;
+  Errno refused_ = err::success;
+  grpc::Status status_;
+  std::unordered_multimap<std::string, Handle*> handles_;  // by token; several fds may hold one
+  std::unordered_map<std::string, Early> early_;           // events of tokens not known, since the last call began
 };
 
 }  // namespace wasi_netd::shim

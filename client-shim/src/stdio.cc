@@ -20,29 +20,29 @@ namespace {
 class NoSigpipe {
  public:
   NoSigpipe() {
-    ::sigemptyset(&x_pipe);
-    ::sigaddset(&x_pipe, SIGPIPE);
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
     sigset_t pending;
     ::sigpending(&pending);
-    x_was_pending = ::sigismember(&pending, SIGPIPE) == 1;
-    ::pthread_sigmask(SIG_BLOCK, &x_pipe, &x_before);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
   }
   NoSigpipe(const NoSigpipe&) = delete;
   NoSigpipe& operator=(const NoSigpipe&) = delete;
   ~NoSigpipe() {
     const int saved = errno;
     const timespec at_once{};
-    if (x_raised && !x_was_pending) ::sigtimedwait(&x_pipe, nullptr, &at_once);
-    ::pthread_sigmask(SIG_SETMASK, &x_before, nullptr);
+    if (raised_ && !was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     errno = saved;
   }
-  void raised() { x_raised = true; }
+  void raised() { raised_ = true; }
 
  private:
-  sigset_t x_pipe{};
-  sigset_t x_before{};
-  bool x_was_pending = false;
-  bool x_raised = false;
+  sigset_t pipe_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+  bool raised_ = false;
 };
 
 // preview1 `$filetype`.
@@ -64,32 +64,32 @@ Errno Stdio::open(int host_fd, std::unique_ptr<Stdio>& out) {
   struct stat status {};
   const int flags = ::fcntl(fd, F_GETFL);
   if (::fstat(fd, &status) != 0 || flags < 0) return errno_from_host(errno);
-  stdio->x_readable = (flags & O_ACCMODE) != O_WRONLY;
-  stdio->x_writable = (flags & O_ACCMODE) != O_RDONLY;
-  stdio->x_always_ready = S_ISREG(status.st_mode);
-  stdio->x_filetype = filetype_of(status.st_mode);
+  stdio->readable_ = (flags & O_ACCMODE) != O_WRONLY;
+  stdio->writable_ = (flags & O_ACCMODE) != O_RDONLY;
+  stdio->always_ready_ = S_ISREG(status.st_mode);
+  stdio->filetype_ = filetype_of(status.st_mode);
   out = std::move(stdio);
   return err::success;
 }
 
-Stdio::~Stdio() { ::close(x_fd); }
+Stdio::~Stdio() { ::close(fd_); }
 
 uint16_t Stdio::append_flag() const {
-  const int flags = ::fcntl(x_fd, F_GETFL);
+  const int flags = ::fcntl(fd_, F_GETFL);
   return flags >= 0 && (flags & O_APPEND) != 0 ? 1 : 0;
 }
 
 uint64_t Stdio::available() const {
   int bytes = 0;
-  return ::ioctl(x_fd, FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+  return ::ioctl(fd_, FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
 }
 
 Errno Stdio::await(Waker& waker, short events, bool nonblock) const {
   Waker::Lock lock = waker.lock();
   while (true) {
     if (waker.interrupted()) return err::intr;
-    if (x_always_ready) return err::success;
-    std::array<pollfd, 2> descriptors{{{-1, 0, 0}, {x_fd, events, 0}}};
+    if (always_ready_) return err::success;
+    std::array<pollfd, 2> descriptors{{{-1, 0, 0}, {fd_, events, 0}}};
     const Deadline deadline = nonblock ? kAtOnce : kNever;
     const Errno error = waker.wait_descriptors(lock, descriptors, deadline);
     if (error != err::success) return error;
@@ -105,7 +105,7 @@ Errno Stdio::read(Waker& waker, std::span<const wasi_netd_iovec> buffers, bool n
   while (true) {
     const Errno error = await(waker, POLLIN, nonblock);
     if (error != err::success) return error;
-    const ssize_t result = ::read(x_fd, first->data, std::min<size_t>(first->size, SSIZE_MAX));
+    const ssize_t result = ::read(fd_, first->data, std::min<size_t>(first->size, SSIZE_MAX));
     if (result >= 0) {
       count = static_cast<size_t>(result);
       return err::success;
@@ -118,14 +118,14 @@ Errno Stdio::read(Waker& waker, std::span<const wasi_netd_iovec> buffers, bool n
 Errno Stdio::write(Waker& waker, std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count) {
   count = 0;
   // poll promises room for this much in a pipe; a longer write could block where no interrupt reaches it.
-  const size_t largest = x_always_ready ? SSIZE_MAX : PIPE_BUF;
+  const size_t largest = always_ready_ ? SSIZE_MAX : PIPE_BUF;
   for (const wasi_netd_ciovec& buffer : buffers) {
     for (size_t offset = 0; offset < buffer.size;) {
       const Errno error = await(waker, POLLOUT, nonblock);
       if (error != err::success) return count > 0 ? err::success : error;
       NoSigpipe guard;
       const void* data = static_cast<const char*>(buffer.data) + offset;
-      const ssize_t result = ::write(x_fd, data, std::min(buffer.size - offset, largest));
+      const ssize_t result = ::write(fd_, data, std::min(buffer.size - offset, largest));
       if (result < 0) {
         if (errno == EPIPE) guard.raised();
         if (errno == EINTR || (errno == EAGAIN && !nonblock)) continue;

@@ -22,23 +22,23 @@ class Stdio {
   Errno read(Waker& waker, std::span<const wasi_netd_iovec> buffers, bool nonblock, size_t& count);
   Errno write(Waker& waker, std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count);
 
-  int host_fd() const { return x_fd; }
-  bool readable() const { return x_readable; }
-  bool writable() const { return x_writable; }
-  uint8_t filetype() const { return x_filetype; }
+  int host_fd() const { return fd_; }
+  bool readable() const { return readable_; }
+  bool writable() const { return writable_; }
+  uint8_t filetype() const { return filetype_; }
   uint16_t append_flag() const;
   // What a read would give at once.
   uint64_t available() const;
 
  private:
-  explicit Stdio(int fd) : x_fd(fd) {}
+  explicit Stdio(int fd) : fd_(fd) {}
   Errno await(Waker& waker, short events, bool nonblock) const;
 
-  const int x_fd;
-  bool x_readable = false;
-  bool x_writable = false;
-  bool x_always_ready = false;  // a regular file
-  uint8_t x_filetype = 0;
+  const int fd_;
+  bool readable_ = false;
+  bool writable_ = false;
+  bool always_ready_ = false;  // a regular file
+  uint8_t filetype_ = 0;
 };
 
 }  // namespace wasi_netd::shim

@@ -26,40 +26,40 @@ void consume(std::vector<wasi_netd_iovec>& buffers, size_t count) {
 
 }  // namespace
 
-Stream::Stream(std::shared_ptr<Handle> handle) : BidiCall(handle->session().waker()), x_handle(std::move(handle)) {
-  const Waker::Lock guard = x_waker->lock();
-  x_handle->queue = &x_queue;
+Stream::Stream(std::shared_ptr<Handle> handle) : BidiCall(handle->session().waker()), handle_(std::move(handle)) {
+  const Waker::Lock guard = waker_->lock();
+  handle_->queue = &queue_;
 }
 
 Stream::~Stream() {
-  const Waker::Lock guard = x_waker->lock();
-  x_handle->queue = nullptr;
+  const Waker::Lock guard = waker_->lock();
+  handle_->queue = nullptr;
 }
 
 template <class Ready>
 Errno Stream::wait(Waker::Lock& lock, bool nonblock, Ready ready) {
   if (nonblock) return ready() ? err::success : err::again;
   Errno broken = err::success;
-  x_waker->wait(lock, [&] { return (broken = x_handle->broken_while_waiting()) != err::success || ready(); });
+  waker_->wait(lock, [&] { return (broken = handle_->broken_while_waiting()) != err::success || ready(); });
   return broken;
 }
 
 Errno Stream::open() {
-  Waker::Lock lock = x_waker->lock();
+  Waker::Lock lock = waker_->lock();
   return open(lock);
 }
 
 Errno Stream::open(Waker::Lock& lock) {
-  const Errno error = x_handle->usable();
-  if (error != err::success || !x_queue.needs_call()) return error;
-  x_waker->wait(lock, [this] { return done(); });  // a refused call before this one is about to complete
-  x_queue.start();
-  v1::TransferOpen& open = *x_request.mutable_open();
-  open.set_session(x_handle->session().token());
-  open.set_stream(x_handle->token());
+  const Errno error = handle_->usable();
+  if (error != err::success || !queue_.needs_call()) return error;
+  waker_->wait(lock, [this] { return done(); });  // a refused call before this one is about to complete
+  queue_.start();
+  v1::TransferOpen& open = *request_.mutable_open();
+  open.set_session(handle_->session().token());
+  open.set_stream(handle_->token());
   lock.unlock();
   launch([this](grpc::ClientContext* context) {
-    x_handle->session().stub().async()->Transfer(context, static_cast<BidiCall*>(this));
+    handle_->session().stub().async()->Transfer(context, static_cast<BidiCall*>(this));
   });
   lock.lock();
   return err::success;
@@ -70,14 +70,14 @@ Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool
   const size_t enough = all && peek && !nonblock ? std::min(wanted, StreamQueue::kChunk) : 1;
   std::vector<wasi_netd_iovec> rest;
   count = 0;
-  Waker::Lock lock = x_waker->lock();
+  Waker::Lock lock = waker_->lock();
   const Errno error = open(lock);
   if (error != err::success || wanted == 0) return error;
   while (true) {
-    Errno outcome = wait(lock, nonblock, [&] { return x_queue.queued() >= enough || x_queue.settled(); });
-    if (outcome == err::success) outcome = x_queue.take_refusal();
+    Errno outcome = wait(lock, nonblock, [&] { return queue_.queued() >= enough || queue_.settled(); });
+    if (outcome == err::success) outcome = queue_.take_refusal();
     size_t got = 0;
-    if (outcome == err::success) outcome = x_queue.read(buffers, peek, got);
+    if (outcome == err::success) outcome = queue_.read(buffers, peek, got);
     count += got;
     advance(lock);
     if (got == 0 || peek || !all || nonblock || count == wanted) return count > 0 ? err::success : outcome;
@@ -89,17 +89,17 @@ Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool
 
 Errno Stream::write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count) {
   count = 0;
-  Waker::Lock lock = x_waker->lock();
+  Waker::Lock lock = waker_->lock();
   Errno outcome = open(lock);
   size_t index = 0;
   size_t offset = 0;  // into buffers[index]
   while (outcome == err::success) {
-    outcome = x_queue.take_refusal();
+    outcome = queue_.take_refusal();
     // All buffers go into the queue before the next frame is cut from it.
     while (outcome == err::success && index < buffers.size()) {
       const wasi_netd_ciovec& buffer = buffers[index];
       size_t taken = 0;
-      outcome = x_queue.write({static_cast<const char*>(buffer.data) + offset, buffer.size - offset}, taken);
+      outcome = queue_.write({static_cast<const char*>(buffer.data) + offset, buffer.size - offset}, taken);
       count += taken;
       offset += taken;
       if (offset < buffer.size) continue;
@@ -109,79 +109,79 @@ Errno Stream::write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, si
     advance(lock);
     if (outcome == err::success || (outcome == err::again && nonblock)) break;
     if (outcome == err::again) {
-      outcome = wait(lock, false, [this] { return x_queue.poll_write().ready; });
+      outcome = wait(lock, false, [this] { return queue_.poll_write().ready; });
     }
   }
   return count > 0 ? err::success : outcome;
 }
 
 Errno Stream::shutdown(bool reading, bool writing) {
-  Waker::Lock lock = x_waker->lock();
+  Waker::Lock lock = waker_->lock();
   Errno outcome = open(lock);
-  if (outcome == err::success) outcome = x_queue.take_refusal();
+  if (outcome == err::success) outcome = queue_.take_refusal();
   if (outcome != err::success) return outcome;
-  if (reading) x_queue.stop_reading();
-  if (writing) outcome = x_queue.finish();
+  if (reading) queue_.stop_reading();
+  if (writing) outcome = queue_.finish();
   advance(lock);
   return outcome;
 }
 
 bool Stream::close() {
-  Waker::Lock lock = x_waker->lock();
-  x_by_rpc = !x_queue.close();
+  Waker::Lock lock = waker_->lock();
+  by_rpc_ = !queue_.close();
   advance(lock);
-  return !x_by_rpc;
+  return !by_rpc_;
 }
 
 void Stream::abort() {
   cancel();
-  Waker::Lock lock = x_waker->lock();
-  x_queue.close();
+  Waker::Lock lock = waker_->lock();
+  queue_.close();
   advance(lock);  // a read that fails is what lets go of the call
 }
 
 BidiCall<v1::TransferRequest, v1::TransferReply>::Operations Stream::next_operations() {
   Operations due;
-  due.read = x_queue.take_read();
+  due.read = queue_.take_read();
   std::string data;
-  const StreamQueue::Frame frame = x_queue.take_frame(data);
+  const StreamQueue::Frame frame = queue_.take_frame(data);
   due.write = frame != StreamQueue::Frame::kNone;
   switch (frame) {
     case StreamQueue::Frame::kNone:
       break;
     case StreamQueue::Frame::kData:
-      x_request.set_data(std::move(data));
+      request_.set_data(std::move(data));
       break;
     case StreamQueue::Frame::kStopReading:
-      x_request.mutable_stop_reading();
+      request_.mutable_stop_reading();
       break;
     case StreamQueue::Frame::kFin:
-      x_request.mutable_fin();
+      request_.mutable_fin();
       break;
     case StreamQueue::Frame::kClose:
-      x_request.mutable_close();
+      request_.mutable_close();
       break;
   }
   return due;
 }
 
 void Stream::on_message(v1::TransferReply& reply) {
-  x_queue.read_completed();
+  queue_.read_completed();
   switch (reply.frame_case()) {
     case v1::TransferReply::kOpened:
-      x_queue.opened(static_cast<Errno>(reply.opened()));
+      queue_.opened(static_cast<Errno>(reply.opened()));
       break;
     case v1::TransferReply::kData:
-      x_queue.received(std::move(*reply.mutable_data()));
+      queue_.received(std::move(*reply.mutable_data()));
       break;
     case v1::TransferReply::kFin:
-      x_queue.fin();
+      queue_.fin();
       break;
     case v1::TransferReply::kError:
-      x_queue.failed(static_cast<Errno>(reply.error()));
+      queue_.failed(static_cast<Errno>(reply.error()));
       break;
     case v1::TransferReply::kWriteError:
-      x_queue.write_failed(static_cast<Errno>(reply.write_error()));
+      queue_.write_failed(static_cast<Errno>(reply.write_error()));
       break;
     case v1::TransferReply::FRAME_NOT_SET:
       break;
@@ -189,7 +189,7 @@ void Stream::on_message(v1::TransferReply& reply) {
 }
 
 void Stream::on_end(const grpc::Status& status) {
-  x_queue.ended(status.ok() ? err::connreset : errno_from_status(status, x_handle->session()));
+  queue_.ended(status.ok() ? err::connreset : errno_from_status(status, handle_->session()));
 }
 
 }  // namespace wasi_netd::shim

@@ -29,18 +29,18 @@ class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
   bool close();
   // The call of a closed stream has completed; then `needs_close_rpc` is final. Under the lock.
   bool drained() const { return done(); }
-  bool needs_close_rpc() const { return !x_by_rpc && !x_handle->revoked && !x_queue.close_sent(); }
+  bool needs_close_rpc() const { return !by_rpc_ && !handle_->revoked && !queue_.close_sent(); }
   // Ends the call abruptly; drained() follows.
   void abort();
 
-  const Handle& handle() const { return *x_handle; }
+  const Handle& handle() const { return *handle_; }
 
   // For poll. Opens the call if there is none; success also when that is under way.
   Errno open();
   // Under the lock.
-  bool deciding() const { return x_queue.deciding(); }
-  StreamQueue::Polled poll_read() const { return x_queue.poll_read(); }
-  StreamQueue::Polled poll_write() const { return x_queue.poll_write(); }
+  bool deciding() const { return queue_.deciding(); }
+  StreamQueue::Polled poll_read() const { return queue_.poll_read(); }
+  StreamQueue::Polled poll_write() const { return queue_.poll_write(); }
 
  private:
   // Waits until `ready()`; success, or why waiting is over. `lock` is held.
@@ -50,12 +50,12 @@ class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
 
   Operations next_operations() override;
   void on_message(v1::TransferReply& reply) override;
-  void on_written(bool ok) override { x_queue.frame_written(ok); }
+  void on_written(bool ok) override { queue_.frame_written(ok); }
   void on_end(const grpc::Status& status) override;
 
-  const std::shared_ptr<Handle> x_handle;
-  StreamQueue x_queue;    // guarded
-  bool x_by_rpc = false;  // closed while no live call could carry the `close` frame
+  const std::shared_ptr<Handle> handle_;
+  StreamQueue queue_;    // guarded
+  bool by_rpc_ = false;  // closed while no live call could carry the `close` frame
 };
 
 }  // namespace wasi_netd::shim

@@ -13,29 +13,29 @@ constexpr size_t kJoin = 4096;
 }  // namespace
 
 void StreamQueue::transition(StreamEvent event) {
-  x_call = next(x_call, event);
-  x_receive = next(x_receive, event);
-  x_send = next(x_send, event);
+  call_ = next(call_, event);
+  receive_ = next(receive_, event);
+  send_ = next(send_, event);
 }
 
 void StreamQueue::drop_received() {
-  x_received.clear();
-  x_received_offset = 0;
-  x_received_bytes = 0;
+  received_.clear();
+  received_offset_ = 0;
+  received_bytes_ = 0;
 }
 
 void StreamQueue::drop_unsent() {
-  x_unsent.clear();
-  x_unsent_bytes = 0;
+  unsent_.clear();
+  unsent_bytes_ = 0;
 }
 
 void StreamQueue::start() {
   transition(StreamEvent::kStart);
-  x_refusal = err::success;
-  x_reading = true;
-  x_writing = true;
-  x_in_flight_bytes = 0;
-  x_broken = x_stop_sent = x_fin_sent = false;
+  refusal_ = err::success;
+  reading_ = true;
+  writing_ = true;
+  in_flight_bytes_ = 0;
+  broken_ = stop_sent_ = fin_sent_ = false;
 }
 
 void StreamQueue::opened(Errno error) {
@@ -44,22 +44,22 @@ void StreamQueue::opened(Errno error) {
     return;
   }
   transition(StreamEvent::kRefused);
-  x_refusal = error;
+  refusal_ = error;
   drop_unsent();
 }
 
 void StreamQueue::received(std::string data) {
-  if (data.empty() || x_receive != ReceiveState::kOpen) return;
-  x_received_bytes += data.size();
-  if (!x_received.empty() && x_received.back().size() + data.size() <= kJoin) {
-    x_received.back() += data;
+  if (data.empty() || receive_ != ReceiveState::kOpen) return;
+  received_bytes_ += data.size();
+  if (!received_.empty() && received_.back().size() + data.size() <= kJoin) {
+    received_.back() += data;
   } else {
-    x_received.push_back(std::move(data));
+    received_.push_back(std::move(data));
   }
 }
 
 void StreamQueue::failed(Errno error) {
-  if (x_receive == ReceiveState::kOpen || x_receive == ReceiveState::kStopped) x_receive_error = error;
+  if (receive_ == ReceiveState::kOpen || receive_ == ReceiveState::kStopped) receive_error_ = error;
   if (error == err::notcapable) {
     revoked();
     return;
@@ -69,83 +69,83 @@ void StreamQueue::failed(Errno error) {
 }
 
 void StreamQueue::write_failed(Errno error) {
-  if (x_send == SendState::kOpen || x_send == SendState::kFinished) x_send_error = error;
+  if (send_ == SendState::kOpen || send_ == SendState::kFinished) send_error_ = error;
   transition(StreamEvent::kWriteError);
   drop_unsent();
 }
 
 void StreamQueue::revoked() {
   transition(StreamEvent::kRevoked);
-  x_receive_error = err::notcapable;
-  x_send_error = err::notcapable;
+  receive_error_ = err::notcapable;
+  send_error_ = err::notcapable;
   drop_received();
   drop_unsent();
 }
 
 void StreamQueue::ended(Errno error) {
-  x_reading = false;
-  x_writing = false;
-  x_in_flight_bytes = 0;
-  if (x_call == CallState::kRefused) return;
-  if (x_receive == ReceiveState::kOpen) x_receive_error = error;
+  reading_ = false;
+  writing_ = false;
+  in_flight_bytes_ = 0;
+  if (call_ == CallState::kRefused) return;
+  if (receive_ == ReceiveState::kOpen) receive_error_ = error;
   transition(StreamEvent::kEnded);
   drop_unsent();
 }
 
 void StreamQueue::frame_written(bool ok) {
-  x_writing = false;
-  x_in_flight_bytes = 0;
+  writing_ = false;
+  in_flight_bytes_ = 0;
   if (ok) return;
   // The call is over; why, stands in what the daemon sent last, and while `opened` is awaited that may be a refusal.
-  x_broken = true;
-  if (x_call == CallState::kOpen) transition(StreamEvent::kWriteError);
+  broken_ = true;
+  if (call_ == CallState::kOpen) transition(StreamEvent::kWriteError);
   drop_unsent();
 }
 
 bool StreamQueue::take_read() {
-  if (x_reading || x_call == CallState::kIdle || x_call == CallState::kEnded) return false;
-  if (x_receive == ReceiveState::kOpen && x_received_bytes >= kChunk) return false;
-  x_reading = true;
+  if (reading_ || call_ == CallState::kIdle || call_ == CallState::kEnded) return false;
+  if (receive_ == ReceiveState::kOpen && received_bytes_ >= kChunk) return false;
+  reading_ = true;
   return true;
 }
 
 StreamQueue::Frame StreamQueue::take_frame(std::string& data) {
-  const bool live = x_call == CallState::kOpening || x_call == CallState::kOpen;
-  if (x_writing || !live || x_broken) return Frame::kNone;
+  const bool live = call_ == CallState::kOpening || call_ == CallState::kOpen;
+  if (writing_ || !live || broken_) return Frame::kNone;
   Frame frame = Frame::kNone;
-  if (!x_unsent.empty()) {
+  if (!unsent_.empty()) {
     frame = Frame::kData;
-    data = std::move(x_unsent.front());
-    x_unsent.pop_front();
-    x_unsent_bytes -= data.size();
-    x_in_flight_bytes = data.size();
-  } else if (x_receive == ReceiveState::kStopped && !x_stop_sent) {
+    data = std::move(unsent_.front());
+    unsent_.pop_front();
+    unsent_bytes_ -= data.size();
+    in_flight_bytes_ = data.size();
+  } else if (receive_ == ReceiveState::kStopped && !stop_sent_) {
     frame = Frame::kStopReading;
-    x_stop_sent = true;
-  } else if (x_send == SendState::kFinished && !x_fin_sent) {
+    stop_sent_ = true;
+  } else if (send_ == SendState::kFinished && !fin_sent_) {
     frame = Frame::kFin;
-    x_fin_sent = true;
-  } else if (x_send == SendState::kClosed && !x_close_sent) {
+    fin_sent_ = true;
+  } else if (send_ == SendState::kClosed && !close_sent_) {
     frame = Frame::kClose;
-    x_close_sent = true;
+    close_sent_ = true;
   }
-  x_writing = frame != Frame::kNone;
+  writing_ = frame != Frame::kNone;
   return frame;
 }
 
 Errno StreamQueue::read(std::span<const wasi_netd_iovec> buffers, bool peek, size_t& count) {
   count = 0;
-  if (x_received_bytes == 0) {
-    if (x_receive == ReceiveState::kFailed) return x_receive_error;
-    if (x_receive != ReceiveState::kOpen) return err::success;
+  if (received_bytes_ == 0) {
+    if (receive_ == ReceiveState::kFailed) return receive_error_;
+    if (receive_ != ReceiveState::kOpen) return err::success;
     return err::again;
   }
   size_t piece = 0;
-  size_t offset = x_received_offset;
+  size_t offset = received_offset_;
   for (const wasi_netd_iovec& buffer : buffers) {
     size_t filled = 0;
-    while (filled < buffer.size && piece < x_received.size()) {
-      const std::string& from = x_received[piece];
+    while (filled < buffer.size && piece < received_.size()) {
+      const std::string& from = received_[piece];
       const size_t n = std::min(buffer.size - filled, from.size() - offset);
       std::memcpy(static_cast<char*>(buffer.data) + filled, from.data() + offset, n);
       filled += n;
@@ -158,25 +158,25 @@ Errno StreamQueue::read(std::span<const wasi_netd_iovec> buffers, bool peek, siz
     count += filled;
   }
   if (!peek) {
-    x_received.erase(x_received.begin(), x_received.begin() + static_cast<ptrdiff_t>(piece));
-    x_received_offset = offset;
-    x_received_bytes -= count;
+    received_.erase(received_.begin(), received_.begin() + static_cast<ptrdiff_t>(piece));
+    received_offset_ = offset;
+    received_bytes_ -= count;
   }
   return err::success;
 }
 
 Errno StreamQueue::write(std::string_view data, size_t& count) {
   count = 0;
-  if (x_send == SendState::kFailed) return x_send_error;
-  if (x_send != SendState::kOpen) return err::pipe;
+  if (send_ == SendState::kFailed) return send_error_;
+  if (send_ != SendState::kOpen) return err::pipe;
   if (data.empty()) return err::success;
   data = data.substr(0, room());
   if (data.empty()) return err::again;
   count = data.size();
-  x_unsent_bytes += count;
+  unsent_bytes_ += count;
   while (!data.empty()) {
-    if (x_unsent.empty() || x_unsent.back().size() == kChunk) x_unsent.emplace_back();
-    std::string& last = x_unsent.back();
+    if (unsent_.empty() || unsent_.back().size() == kChunk) unsent_.emplace_back();
+    std::string& last = unsent_.back();
     const size_t n = std::min(kChunk - last.size(), data.size());
     last.append(data.substr(0, n));
     data.remove_prefix(n);
@@ -185,28 +185,28 @@ Errno StreamQueue::write(std::string_view data, size_t& count) {
 }
 
 Errno StreamQueue::finish() {
-  if (x_send == SendState::kFailed) return x_send_error == err::notcapable ? err::notcapable : err::notconn;
+  if (send_ == SendState::kFailed) return send_error_ == err::notcapable ? err::notcapable : err::notconn;
   transition(StreamEvent::kFinish);
   return err::success;
 }
 
 bool StreamQueue::close() {
-  const bool live = (x_call == CallState::kOpening || x_call == CallState::kOpen) && !x_broken;
+  const bool live = (call_ == CallState::kOpening || call_ == CallState::kOpen) && !broken_;
   transition(StreamEvent::kClose);
   drop_received();
   return live;
 }
 
 StreamQueue::Polled StreamQueue::poll_read() const {
-  if (x_received_bytes > 0) return {true, x_received_bytes, false};
-  if (x_receive != ReceiveState::kOpen) return {true, 0, true};
+  if (received_bytes_ > 0) return {true, received_bytes_, false};
+  if (receive_ != ReceiveState::kOpen) return {true, 0, true};
   return {refused(), 0, false};
 }
 
 StreamQueue::Polled StreamQueue::poll_write() const {
-  if (x_send == SendState::kFailed) return {true, 0, true};
-  if (x_send != SendState::kOpen || refused()) return {true, 0, false};
-  return {x_call == CallState::kOpen && room() >= kChunk, room(), false};
+  if (send_ == SendState::kFailed) return {true, 0, true};
+  if (send_ != SendState::kOpen || refused()) return {true, 0, false};
+  return {call_ == CallState::kOpen && room() >= kChunk, room(), false};
 }
 
 }  // namespace wasi_netd::shim

@@ -45,7 +45,7 @@ class StreamQueue {
   void revoked();
   // The call completed; `error` is what an open receiving half answers from now on.
   void ended(Errno error);
-  void read_completed() { x_reading = false; }
+  void read_completed() { reading_ = false; }
   void frame_written(bool ok);
 
   // True when a gRPC read must be started now.
@@ -67,42 +67,42 @@ class StreamQueue {
   Polled poll_read() const;
   Polled poll_write() const;
   // The daemon's refusal of the call, told once; then needs_call() is true again.
-  Errno take_refusal() { return std::exchange(x_refusal, err::success); }
-  bool refused() const { return x_refusal != err::success; }
-  bool needs_call() const { return x_call == CallState::kIdle || (x_call == CallState::kRefused && !refused()); }
-  bool deciding() const { return x_call == CallState::kOpening; }
-  size_t queued() const { return x_received_bytes; }
+  Errno take_refusal() { return std::exchange(refusal_, err::success); }
+  bool refused() const { return refusal_ != err::success; }
+  bool needs_call() const { return call_ == CallState::kIdle || (call_ == CallState::kRefused && !refused()); }
+  bool deciding() const { return call_ == CallState::kOpening; }
+  size_t queued() const { return received_bytes_; }
   // No read needs to wait: no byte will come that is not queued, or the call was refused.
-  bool settled() const { return x_receive != ReceiveState::kOpen || refused(); }
+  bool settled() const { return receive_ != ReceiveState::kOpen || refused(); }
   // The `close` frame left.
-  bool close_sent() const { return x_close_sent && !x_broken; }
+  bool close_sent() const { return close_sent_ && !broken_; }
 
  private:
   void transition(StreamEvent event);
   void drop_received();
   void drop_unsent();
-  size_t room() const { return kSendLimit - x_unsent_bytes - x_in_flight_bytes; }
+  size_t room() const { return kSendLimit - unsent_bytes_ - in_flight_bytes_; }
 
-  CallState x_call = CallState::kIdle;
-  ReceiveState x_receive = ReceiveState::kOpen;
-  SendState x_send = SendState::kOpen;
-  Errno x_refusal = err::success;
-  Errno x_receive_error = err::success;
-  Errno x_send_error = err::pipe;
+  CallState call_ = CallState::kIdle;
+  ReceiveState receive_ = ReceiveState::kOpen;
+  SendState send_ = SendState::kOpen;
+  Errno refusal_ = err::success;
+  Errno receive_error_ = err::success;
+  Errno send_error_ = err::pipe;
 
-  std::deque<std::string> x_received;
-  size_t x_received_offset = 0;  // into the first
-  size_t x_received_bytes = 0;
-  std::deque<std::string> x_unsent;  // each at most kChunk
-  size_t x_unsent_bytes = 0;
-  size_t x_in_flight_bytes = 0;
+  std::deque<std::string> received_;
+  size_t received_offset_ = 0;  // into the first
+  size_t received_bytes_ = 0;
+  std::deque<std::string> unsent_;  // each at most kChunk
+  size_t unsent_bytes_ = 0;
+  size_t in_flight_bytes_ = 0;
 
-  bool x_reading = false;
-  bool x_writing = false;
-  bool x_broken = false;  // a write failed: nothing more can leave through this call
-  bool x_stop_sent = false;
-  bool x_fin_sent = false;
-  bool x_close_sent = false;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool broken_ = false;  // a write failed: nothing more can leave through this call
+  bool stop_sent_ = false;
+  bool fin_sent_ = false;
+  bool close_sent_ = false;
 };
 
 }  // namespace wasi_netd::shim

@@ -22,40 +22,40 @@ class UnaryCall {
   using Method = void (Async::*)(grpc::ClientContext*, const Request*, Reply*, std::function<void(grpc::Status)>);
 
   // `handle` is the one the request names; it must outlive the call.
-  explicit UnaryCall(const Handle& handle) : x_handle(handle) {}
+  explicit UnaryCall(const Handle& handle) : handle_(handle) {}
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
   ~UnaryCall() {
-    Waker::Lock lock = x_handle.session().waker()->lock();
+    Waker::Lock lock = handle_.session().waker()->lock();
     cancel(lock);
   }
 
   void start(Method method) {
-    Session& session = x_handle.session();
+    Session& session = handle_.session();
     request.set_session(session.token());
-    x_done = false;
-    (static_cast<Async*>(session.stub().async())->*method)(&x_context, &request, &reply,
+    done_ = false;
+    (static_cast<Async*>(session.stub().async())->*method)(&context_, &request, &reply,
                                                            [this, waker = session.waker()](grpc::Status status) {
                                                              waker->update([&] {
-                                                               x_status = std::move(status);
-                                                               x_done = true;
+                                                               status_ = std::move(status);
+                                                               done_ = true;
                                                              });
                                                            });
   }
 
-  const Handle& handle() const { return x_handle; }
+  const Handle& handle() const { return handle_; }
 
   // Until the call completed or had to be given up. Without the lock.
   Errno wait() {
-    Waker& waker = *x_handle.session().waker();
+    Waker& waker = *handle_.session().waker();
     Waker::Lock lock = waker.lock();
     Errno broken = err::success;
-    waker.wait(lock, [&] { return x_done || (broken = x_handle.broken_while_waiting()) != err::success; });
+    waker.wait(lock, [&] { return done_ || (broken = handle_.broken_while_waiting()) != err::success; });
     cancel(lock);
     // It may have completed all the same, and made a handle.
-    if (x_status.ok()) return static_cast<Errno>(reply.error());
-    const Errno failure = errno_from_status(x_status, x_handle.session());
-    broken = x_handle.broken_while_waiting();
+    if (status_.ok()) return static_cast<Errno>(reply.error());
+    const Errno failure = errno_from_status(status_, handle_.session());
+    broken = handle_.broken_while_waiting();
     return broken != err::success ? broken : failure;
   }
 
@@ -65,17 +65,17 @@ class UnaryCall {
  private:
   // Ends the call if it is still under way.
   void cancel(Waker::Lock& lock) {
-    if (x_done) return;
+    if (done_) return;
     lock.unlock();
-    x_context.TryCancel();
+    context_.TryCancel();
     lock.lock();
-    x_handle.session().waker()->wait(lock, [&] { return x_done; });
+    handle_.session().waker()->wait(lock, [&] { return done_; });
   }
 
-  const Handle& x_handle;
-  grpc::ClientContext x_context;
-  grpc::Status x_status;
-  bool x_done = true;  // no call is under way; guarded once started
+  const Handle& handle_;
+  grpc::ClientContext context_;
+  grpc::Status status_;
+  bool done_ = true;  // no call is under way; guarded once started
 };
 
 // start() and wait() in one; `call.request` is filled.

@@ -10,28 +10,28 @@
 namespace wasi_netd::shim {
 
 Waker::~Waker() {
-  if (x_eventfd >= 0) ::close(x_eventfd);
+  if (eventfd_ >= 0) ::close(eventfd_);
 }
 
 void Waker::wake(bool polling) {
   if (polling) {
     // Fails only when the counter is at its top, and then the guest is awake anyway.
-    [[maybe_unused]] const int ignored = ::eventfd_write(x_eventfd, 1);
+    [[maybe_unused]] const int ignored = ::eventfd_write(eventfd_, 1);
   } else {
-    x_changed.notify_one();
+    changed_.notify_one();
   }
 }
 
 void Waker::interrupt() {
-  update([this] { x_interrupted.store(true, std::memory_order_relaxed); });
+  update([this] { interrupted_.store(true, std::memory_order_relaxed); });
 }
 
 Errno Waker::wait_descriptors(Lock& lock, std::span<pollfd> descriptors, Deadline deadline) {
-  if (x_eventfd < 0) {
-    x_eventfd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (x_eventfd < 0) return errno_from_host(errno);
+  if (eventfd_ < 0) {
+    eventfd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (eventfd_ < 0) return errno_from_host(errno);
   }
-  descriptors[0] = {x_eventfd, POLLIN, 0};
+  descriptors[0] = {eventfd_, POLLIN, 0};
   timespec timeout{};
   if (deadline != kNever) {
     const auto left = std::max(deadline - std::chrono::steady_clock::now(), Deadline::duration::zero());
@@ -39,14 +39,14 @@ Errno Waker::wait_descriptors(Lock& lock, std::span<pollfd> descriptors, Deadlin
     timeout.tv_sec = seconds.count();
     timeout.tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(left - seconds).count();
   }
-  x_polling = true;
+  polling_ = true;
   lock.unlock();
   const int result = ::ppoll(descriptors.data(), descriptors.size(), deadline == kNever ? nullptr : &timeout, nullptr);
   const int error = result < 0 ? errno : 0;
   lock.lock();
-  x_polling = false;
+  polling_ = false;
   eventfd_t ignored = 0;
-  if (result > 0 && (descriptors[0].revents & POLLIN) != 0) ::eventfd_read(x_eventfd, &ignored);
+  if (result > 0 && (descriptors[0].revents & POLLIN) != 0) ::eventfd_read(eventfd_, &ignored);
   if (result <= 0) {
     for (pollfd& descriptor : descriptors) descriptor.revents = 0;
   }

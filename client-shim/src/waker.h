@@ -31,16 +31,16 @@ class Waker {
   Waker& operator=(const Waker&) = delete;
   ~Waker();
 
-  Lock lock() { return Lock(x_mutex); }
+  Lock lock() { return Lock(mutex_); }
 
   // From a gRPC thread: changes what the lock guards and wakes the guest.
   template <class Change>
   void update(Change change) {
     bool polling = false;
     {
-      const Lock guard(x_mutex);
+      const Lock guard(mutex_);
       change();
-      polling = x_polling;
+      polling = polling_;
     }
     wake(polling);
   }
@@ -48,8 +48,8 @@ class Waker {
   // Until `done()` holds or the deadline has passed; true when it holds. `lock` is held on entry and exit.
   template <class Done>
   bool wait(Lock& lock, Deadline deadline, Done done) {
-    if (deadline != kNever) return x_changed.wait_until(lock, deadline, done);
-    x_changed.wait(lock, done);
+    if (deadline != kNever) return changed_.wait_until(lock, deadline, done);
+    changed_.wait(lock, done);
     return true;
   }
   template <class Done>
@@ -58,7 +58,7 @@ class Waker {
   }
 
   // Until something changed or the deadline has passed; may return early.
-  void wait_change(Lock& lock, Deadline deadline) { x_changed.wait_until(lock, deadline); }
+  void wait_change(Lock& lock, Deadline deadline) { changed_.wait_until(lock, deadline); }
 
   // Until one of `descriptors` has an event, an update() happened, or the deadline has passed; sets their revents.
   // The first entry is this function's own and must be left free. nfile/mfile when no eventfd can be had.
@@ -66,16 +66,16 @@ class Waker {
 
   // From any thread; for ever.
   void interrupt();
-  bool interrupted() const { return x_interrupted.load(std::memory_order_relaxed); }
+  bool interrupted() const { return interrupted_.load(std::memory_order_relaxed); }
 
  private:
   void wake(bool polling);
 
-  std::mutex x_mutex;
-  std::condition_variable x_changed;
-  int x_eventfd = -1;      // written by the guest's thread, before x_polling is first set
-  bool x_polling = false;  // the guest's thread waits in ppoll
-  std::atomic<bool> x_interrupted{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int eventfd_ = -1;      // written by the guest's thread, before polling_ is first set
+  bool polling_ = false;  // the guest's thread waits in ppoll
+  std::atomic<bool> interrupted_{false};
 };
 
 }  // namespace wasi_netd::shim

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* C names carry their namespace in themselves. NOLINTBEGIN(readability-identifier-naming) */
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -211,4 +212,5 @@ WASI_NETD_API wasi_netd_errno wasi_netd_poll(wasi_netd_guest*, const wasi_netd_s
 #ifdef __cplusplus
 }
 #endif
+/* NOLINTEND(readability-identifier-naming) */
 #endif

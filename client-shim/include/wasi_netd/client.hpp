@@ -54,46 +54,46 @@ inline uint64_t inherited(wasi_netd_guest* guest, int32_t parent, uint64_t right
 class Tenant {
  public:
   explicit Tenant(const std::string& socket_path) {
-    check(wasi_netd_tenant_open(socket_path.c_str(), &x_tenant), "tenant");
+    check(wasi_netd_tenant_open(socket_path.c_str(), &tenant_), "tenant");
   }
-  Tenant(Tenant&& other) noexcept : x_tenant(std::exchange(other.x_tenant, nullptr)) {}
+  Tenant(Tenant&& other) noexcept : tenant_(std::exchange(other.tenant_, nullptr)) {}
   Tenant& operator=(Tenant&& other) noexcept {
-    std::swap(x_tenant, other.x_tenant);
+    std::swap(tenant_, other.tenant_);
     return *this;
   }
-  ~Tenant() { wasi_netd_tenant_release(x_tenant); }
+  ~Tenant() { wasi_netd_tenant_release(tenant_); }
 
-  wasi_netd_tenant* get() const { return x_tenant; }
+  wasi_netd_tenant* get() const { return tenant_; }
 
  private:
-  wasi_netd_tenant* x_tenant = nullptr;
+  wasi_netd_tenant* tenant_ = nullptr;
 };
 
 // One fd of a guest, closed by the destructor.
 class Fd {
  public:
   Fd() = default;
-  Fd(wasi_netd_guest* guest, int32_t number) : x_guest(guest), x_number(number) {}
-  Fd(Fd&& other) noexcept : x_guest(other.x_guest), x_number(std::exchange(other.x_number, -1)) {}
+  Fd(wasi_netd_guest* guest, int32_t number) : guest_(guest), number_(number) {}
+  Fd(Fd&& other) noexcept : guest_(other.guest_), number_(std::exchange(other.number_, -1)) {}
   Fd& operator=(Fd&& other) noexcept {
-    std::swap(x_guest, other.x_guest);
-    std::swap(x_number, other.x_number);
+    std::swap(guest_, other.guest_);
+    std::swap(number_, other.number_);
     return *this;
   }
   ~Fd() { close(); }
 
-  int32_t number() const { return x_number; }
+  int32_t number() const { return number_; }
   // Gives the number up without closing it.
-  int32_t release() { return std::exchange(x_number, -1); }
+  int32_t release() { return std::exchange(number_, -1); }
   void close() {
-    if (x_number >= 0) wasi_netd_close(x_guest, release());
+    if (number_ >= 0) wasi_netd_close(guest_, release());
   }
 
   // ---- a stream. 0 bytes read: the end.
   size_t read(std::span<char> buffer, std::error_code& error) {
     const wasi_netd_iovec iov{buffer.data(), buffer.size()};
     size_t count = 0;
-    error = error_code(wasi_netd_read(x_guest, x_number, &iov, 1, &count));
+    error = error_code(wasi_netd_read(guest_, number_, &iov, 1, &count));
     return count;
   }
   size_t read(std::span<char> buffer) { return checked("read", &Fd::read_into, buffer); }
@@ -111,20 +111,20 @@ class Fd {
   size_t write(std::string_view data, std::error_code& error) {
     const wasi_netd_ciovec iov{data.data(), data.size()};
     size_t count = 0;
-    error = error_code(wasi_netd_write(x_guest, x_number, &iov, 1, &count));
+    error = error_code(wasi_netd_write(guest_, number_, &iov, 1, &count));
     return count;
   }
   // Everything, on a blocking fd; else what fits.
   size_t write(std::string_view data) { return checked("write", &Fd::write_from, data); }
   // WASI_NETD_SHUT_*; also of a connection, which then ends.
-  void shutdown(uint32_t how) { check(wasi_netd_shutdown(x_guest, x_number, how), "shutdown"); }
+  void shutdown(uint32_t how) { check(wasi_netd_shutdown(guest_, number_, how), "shutdown"); }
 
   // ---- a connection
   Fd stream(std::error_code& error, uint64_t rights = kInherited, uint32_t fdflags = 0) {
     int32_t out = -1;
-    rights = inherited(x_guest, x_number, rights);
-    error = error_code(wasi_netd_stream_create(x_guest, x_number, rights, rights, fdflags, &out));
-    return {x_guest, out};
+    rights = inherited(guest_, number_, rights);
+    error = error_code(wasi_netd_stream_create(guest_, number_, rights, rights, fdflags, &out));
+    return {guest_, out};
   }
   Fd stream(uint64_t rights = kInherited, uint32_t fdflags = 0) {
     std::error_code error;
@@ -134,8 +134,8 @@ class Fd {
   }
   Fd accept_stream(std::error_code& error) {
     int32_t out = -1;
-    error = error_code(wasi_netd_stream_accept(x_guest, x_number, &out));
-    return {x_guest, out};
+    error = error_code(wasi_netd_stream_accept(guest_, number_, &out));
+    return {guest_, out};
   }
   Fd accept_stream() {
     std::error_code error;
@@ -146,7 +146,7 @@ class Fd {
 
   // ---- any
   void set_nonblock(bool on) {
-    check(wasi_netd_fdstat_set_flags(x_guest, x_number, on ? WASI_NETD_FDFLAG_NONBLOCK : 0), "fdstat_set_flags");
+    check(wasi_netd_fdstat_set_flags(guest_, number_, on ? WASI_NETD_FDFLAG_NONBLOCK : 0), "fdstat_set_flags");
   }
   std::string local_address() const { return text("local_address", wasi_netd_local_address); }
   std::string peer_address() const { return text("peer_address", wasi_netd_peer_address); }
@@ -165,15 +165,15 @@ class Fd {
   std::string text(const char* what, Get get) const {
     std::string out(256, '\0');
     size_t size = 0;
-    wasi_netd_errno error = get(x_guest, x_number, out.data(), out.size(), &size);
+    wasi_netd_errno error = get(guest_, number_, out.data(), out.size(), &size);
     out.resize(size);
-    if (error == WASI_NETD_ERRNO_overflow) error = get(x_guest, x_number, out.data(), out.size(), &size);
+    if (error == WASI_NETD_ERRNO_overflow) error = get(guest_, number_, out.data(), out.size(), &size);
     check(error, what);
     return out;
   }
 
-  wasi_netd_guest* x_guest = nullptr;
-  int32_t x_number = -1;
+  wasi_netd_guest* guest_ = nullptr;
+  int32_t number_ = -1;
 };
 
 struct GuestOptions {
@@ -187,36 +187,36 @@ class Guest {
   explicit Guest(const Tenant& tenant, const GuestOptions& options = {}) {
     const wasi_netd_guest_options c_options{
         sizeof c_options, options.name.c_str(), options.rights, {options.stdio[0], options.stdio[1], options.stdio[2]}};
-    check(wasi_netd_guest_open(tenant.get(), &c_options, &x_guest), "guest");
+    check(wasi_netd_guest_open(tenant.get(), &c_options, &guest_), "guest");
   }
-  Guest(Guest&& other) noexcept : x_guest(std::exchange(other.x_guest, nullptr)) {}
+  Guest(Guest&& other) noexcept : guest_(std::exchange(other.guest_, nullptr)) {}
   Guest& operator=(Guest&& other) noexcept {
-    std::swap(x_guest, other.x_guest);
+    std::swap(guest_, other.guest_);
     return *this;
   }
   // In order: waits until what was written is delivered.
-  ~Guest() { wasi_netd_guest_close(x_guest); }
+  ~Guest() { wasi_netd_guest_close(guest_); }
 
-  wasi_netd_guest* get() const { return x_guest; }
+  wasi_netd_guest* get() const { return guest_; }
   // Ends the guest abruptly; its connections are reset.
-  void abort() { wasi_netd_guest_abort(std::exchange(x_guest, nullptr)); }
+  void abort() { wasi_netd_guest_abort(std::exchange(guest_, nullptr)); }
   // From any thread.
-  void interrupt() { wasi_netd_guest_interrupt(x_guest); }
+  void interrupt() { wasi_netd_guest_interrupt(guest_); }
 
   // The number of the protocol object of that name. It stays the guest's.
   int32_t protocol(std::string_view name) const {
     int32_t out = -1;
-    check(wasi_netd_protocol_get(x_guest, name.data(), name.size(), &out), "protocol_get");
+    check(wasi_netd_protocol_get(guest_, name.data(), name.size(), &out), "protocol_get");
     return out;
   }
   // A control, bound to `address`.
   Fd open(int32_t protocol, std::string_view address, std::error_code& error, uint32_t fdflags = 0,
           uint64_t rights = kInherited) {
     int32_t out = -1;
-    rights = inherited(x_guest, protocol, rights);
-    error = error_code(wasi_netd_open(x_guest, protocol, address.data(), address.size(), WASI_NETD_SOCKET_STREAM,
-                                      rights, rights, fdflags, &out));
-    return {x_guest, out};
+    rights = inherited(guest_, protocol, rights);
+    error = error_code(wasi_netd_open(guest_, protocol, address.data(), address.size(), WASI_NETD_SOCKET_STREAM, rights,
+                                      rights, fdflags, &out));
+    return {guest_, out};
   }
   Fd open(int32_t protocol, std::string_view address, uint32_t fdflags = 0, uint64_t rights = kInherited) {
     std::error_code error;
@@ -225,13 +225,13 @@ class Guest {
     return out;
   }
   void listen(const Fd& control, uint32_t backlog = 0) {
-    check(wasi_netd_listen(x_guest, control.number(), backlog), "listen");
+    check(wasi_netd_listen(guest_, control.number(), backlog), "listen");
   }
   // Connections.
   Fd accept(const Fd& control, std::error_code& error) {
     int32_t out = -1;
-    error = error_code(wasi_netd_accept(x_guest, control.number(), &out));
-    return {x_guest, out};
+    error = error_code(wasi_netd_accept(guest_, control.number(), &out));
+    return {guest_, out};
   }
   Fd accept(const Fd& control) {
     std::error_code error;
@@ -241,8 +241,8 @@ class Guest {
   }
   Fd connect(const Fd& control, std::string_view address, std::error_code& error) {
     int32_t out = -1;
-    error = error_code(wasi_netd_connect(x_guest, control.number(), address.data(), address.size(), &out));
-    return {x_guest, out};
+    error = error_code(wasi_netd_connect(guest_, control.number(), address.data(), address.size(), &out));
+    return {guest_, out};
   }
   Fd connect(const Fd& control, std::string_view address) {
     std::error_code error;
@@ -254,13 +254,13 @@ class Guest {
   std::vector<wasi_netd_event> poll(std::span<const wasi_netd_subscription> subscriptions) {
     std::vector<wasi_netd_event> events(subscriptions.size());
     size_t count = 0;
-    check(wasi_netd_poll(x_guest, subscriptions.data(), subscriptions.size(), events.data(), &count), "poll");
+    check(wasi_netd_poll(guest_, subscriptions.data(), subscriptions.size(), events.data(), &count), "poll");
     events.resize(count);
     return events;
   }
 
  private:
-  wasi_netd_guest* x_guest = nullptr;
+  wasi_netd_guest* guest_ = nullptr;
 };
 
 }  // namespace wasi_netd::client
