@@ -28,7 +28,9 @@ class Suite:
         # Short, because a Unix socket's path has 107 bytes; of our own, so that nothing a test forgets stays behind.
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="wasi-netd-test-"))
         self.scratch.chmod(0o755)
-        self.environment = dict(os.environ, TMPDIR=str(self.scratch), CLICOLOR_FORCE="0")
+        # Debian's own tools first, whatever else this machine has; servers stand in sbin.
+        path = f"/usr/bin:/bin:/usr/sbin:/sbin:{os.environ.get('PATH', '')}"
+        self.environment = dict(os.environ, PATH=path, TMPDIR=str(self.scratch), CLICOLOR_FORCE="0")
         self.deadline = time.monotonic() + options.budget * 60 if options.budget else None
 
     def close(self):
@@ -72,6 +74,7 @@ class Suite:
         self.check("format", [sys.executable, str(LINT / "format.py")])
         self.check("layers", [sys.executable, str(LINT / "layers.py")])
         self.check("co_await", [sys.executable, str(LINT / "co_await.py")])
+        self.check("docs", [sys.executable, str(LINT / "docs.py")])
 
     def tidy(self):
         if self.build("dev"):

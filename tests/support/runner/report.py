@@ -6,7 +6,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 # How a test says why it skips: GTEST_SKIP's two lines, or one line of a script's.
-_REASONS = (re.compile(r": Skipped\n(.+?)(?:\n\n|\n\[|\Z)", re.DOTALL), re.compile(r"^SKIP: (.+)$", re.MULTILINE))
+_REASONS = (re.compile(r": Skipped\n(.+?)(?:\n\n|\n\[|\Z)", re.DOTALL), re.compile(r"^(?:SKIP|skipped): (.+)$", re.MULTILINE))
 _RESULT = re.compile(r"^\s*(\d+)/(\d+) Test\s+#\d+: (.+?) \.*(?:\s*Passed|\*\*\*(\S+))")
 _PROGRESS_SECONDS = 15
 
