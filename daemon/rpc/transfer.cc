@@ -73,7 +73,8 @@ Status may(const Transfer& transfer, RightSet right) {
 Task<void> down(TransferPtr transfer) {
   Chunk chunk(transfer->session->buffers_quota());
   v1::TransferReply reply;
-  for (;;) {
+  // Asked again after each wait: a read begun after the handle is gone would compete with the connection's own end.
+  while (!transfer->closed) {
     std::string& data = *reply.mutable_data();
     const auto room = chunk.prepare(data);
     auto got = co_await transfer->stream->read_some(room);
