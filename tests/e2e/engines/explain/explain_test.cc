@@ -1,0 +1,298 @@
+// `wasi-netctl explain` and the audit record of a guest that really asks agree, row by row of the table of decisions.
+//
+// Everything happens in a network of the test's own, whose loopback interface has every address: any peer can be had
+// there, and no packet leaves it.
+#include <map>
+#include <optional>
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "policy/policy.h"
+#include "tests/e2e/engines/own_network.h"
+#include "tests/support/daemon_process.h"
+#include "tests/support/decision_table.h"
+#include "wasi_netd/client.h"
+
+namespace wasi_netd::test {
+namespace {
+
+using policy::AddressClass;
+using policy::Operation;
+using policy::Verdict;
+
+// The text of a member of a JSON object in one line, whose texts hold no quotes; empty when it is not there.
+std::string member(const std::string& json, const std::string& key) {
+  for (const char* separator : {"\":\"", "\": \""}) {
+    const size_t at = json.find("\"" + key + separator);
+    if (at == std::string::npos) continue;
+    const size_t begin = at + 1 + key.size() + std::string_view(separator).size();
+    return json.substr(begin, json.find('"', begin) - begin);
+  }
+  return {};
+}
+
+// "::1" of "[::1]:80".
+std::string ip_of(const std::string& address) {
+  const std::string ip = address.substr(0, address.rfind(':'));
+  return ip.starts_with('[') ? ip.substr(1, ip.size() - 2) : ip;
+}
+
+struct Said {
+  std::string verdict, rule, text;
+  bool operator==(const Said&) const = default;
+};
+void PrintTo(const Said& said, std::ostream* out) { *out << said.verdict << " " << said.rule << " " << said.text; }
+
+class ExplainTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string reason = enter_own_network(); !reason.empty()) GTEST_SKIP() << reason;
+    for (const char* family : {"-4", "-6"}) {
+      const Outcome routed =
+          run({.arguments = {"ip", family, "route", "add", "local", "default", "dev", "lo", "table", "local"}});
+      ASSERT_EQ(routed.exit, (Process::Exit{0, 0})) << routed.error;
+    }
+    directory_ = sockets_ / "d";
+    std::filesystem::create_directories(directory_ + "/in/denied");
+    daemon_.write_policy("decisions", decision_policy(::getuid(), directory_));
+    daemon_.configure("audit: {file: " + audit_file() + "}\n");
+    ASSERT_TRUE(daemon_.start()) << daemon_.process().standard_error();
+    audit_.open(audit_file());
+    ASSERT_EQ(wasi_netd_tenant_open(daemon_.socket_path("decisions").c_str(), &tenant_), 0);
+    ASSERT_EQ(wasi_netd_guest_open(tenant_, nullptr, &guest_), 0);
+  }
+  void TearDown() override {
+    if (guest_) wasi_netd_guest_abort(guest_);
+    if (tenant_) wasi_netd_tenant_release(tenant_);
+  }
+
+  // ---- explain ----
+
+  Said explained(const DecisionRow& row) {
+    const Outcome answer =
+        run({.arguments = {WASI_NETCTL_PROGRAM, "explain", "--json", "--reserved", daemon_.runtime_dir(), "--reserved",
+                           daemon_.policy_dir(), "--policy", daemon_.policy_dir() + "/decisions.yaml", row.protocol,
+                           std::string(to_string(row.operation)), row.address}});
+    EXPECT_EQ(answer.exit.code, row.verdict == Verdict::kAllow ? 0 : 1) << answer.error;
+    return {member(answer.out, "verdict"), member(answer.out, "rule"), member(answer.out, "text")};
+  }
+
+  // ---- live ----
+
+  // Asks as a guest; nullopt: on this machine nobody can.
+  std::optional<Said> lived(const DecisionRow& row) {
+    switch (row.operation) {
+      case Operation::kConnect:
+        connect(row);
+        return recorded(row);
+      case Operation::kOpen:
+        close(open(row.protocol, row.address));
+        return recorded(row);
+      case Operation::kResolve:
+        resolve(row);
+        return recorded(row);
+      case Operation::kAccept:
+        return accepted(row);
+      case Operation::kListen:
+        break;
+    }
+    return std::nullopt;
+  }
+  int32_t protocol(const std::string& name) {
+    int32_t fd = -1;
+    EXPECT_EQ(wasi_netd_protocol_get(guest_, name.data(), name.size(), &fd), 0) << name;
+    return fd;
+  }
+  // -1: it failed, as it may.
+  int32_t open(const std::string& protocol_name, const std::string& address) {
+    const int32_t parent = protocol(protocol_name);
+    wasi_netd_fdstat stat{};
+    EXPECT_EQ(wasi_netd_fdstat_get(guest_, parent, &stat), 0);
+    int32_t fd = -1;
+    wasi_netd_open(guest_, parent, address.data(), address.size(), WASI_NETD_SOCKET_STREAM, stat.rights_inheriting,
+                   stat.rights_inheriting, WASI_NETD_FDFLAG_NONBLOCK, &fd);
+    return fd;
+  }
+  void close(int32_t fd) {
+    if (fd >= 0) wasi_netd_close(guest_, fd);
+  }
+  void connect(const DecisionRow& row) {
+    const bool is_unix = row.protocol == "local";
+    const int32_t control = open(row.protocol, is_unix ? "@" + directory_ + "-client" + std::to_string(++clients_)
+                                               : row.address.starts_with('[') ? "[::]:0"
+                                                                              : "0.0.0.0:0");
+    ASSERT_GE(control, 0) << row.address;
+    int32_t connection = -1;
+    wasi_netd_connect(guest_, control, row.address.data(), row.address.size(), &connection);
+    close(connection);
+    close(control);
+  }
+  void resolve(const DecisionRow& row) {
+    char text[1024];
+    size_t length = 0;
+    wasi_netd_resolve(guest_, protocol(row.protocol), row.address.data(), row.address.size(), text, sizeof text,
+                      &length);
+  }
+
+  // A native socket bound to the row's address connects to a listener of the row's protocol.
+  std::optional<Said> accepted(const DecisionRow& row) {
+    const bool is_unix = row.protocol == "local";
+    const std::string ip = is_unix ? "" : ip_of(row.address);
+    const bool is_ipv6 = ip.find(':') != std::string::npos;
+    const Listener& listener = listening(row.protocol, is_ipv6);
+    NativeSocket peer;
+    try {
+      if (is_unix) std::filesystem::remove(row.address);
+      peer = is_unix ? native_bind(native_unix(row.address)) : bind_anywhere(ip);
+      if (::connect(peer.fd(), listener.where.get(), listener.where.size) != 0) return std::nullopt;
+    } catch (const std::exception&) {
+      return std::nullopt;  // no peer has this address
+    }
+    const Said said = recorded(row);
+    const bool is_the_rows = is_unix || has_address(peer, ip);
+    if (said.verdict == "allow") {  // makes room for the next
+      int32_t connection = -1;
+      wasi_netd_errno error = WASI_NETD_ERRNO_again;
+      while (error == WASI_NETD_ERRNO_again) error = wasi_netd_accept(guest_, listener.control, &connection);
+      EXPECT_EQ(error, 0);
+      close(connection);
+    }
+    return is_the_rows ? std::optional(said) : std::nullopt;
+  }
+  // Throws where the kernel lets no socket have that address.
+  static NativeSocket bind_anywhere(const std::string& ip) {
+    NativeAddress address = native_ip(ip, 0);
+    NativeSocket socket = native_socket(address);
+    if (address.storage.ss_family == AF_INET6) {
+      auto& ipv6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+      if (IN6_IS_ADDR_LINKLOCAL(&ipv6.sin6_addr)) ipv6.sin6_scope_id = ::if_nametoindex("lo");
+      socket.set_option(IPPROTO_IPV6, IPV6_FREEBIND, 1);
+    }
+    if (::bind(socket.fd(), address.get(), address.size) != 0) throw_errno("bind");
+    return socket;
+  }
+  // The kernel gives an unspecified or multicast address's socket another when it connects.
+  static bool has_address(const NativeSocket& socket, const std::string& ip) {
+    const NativeAddress asked = native_ip(ip, socket.local_port());
+    NativeAddress real;
+    real.size = sizeof real.storage;
+    if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&real.storage), &real.size) != 0) throw_errno("name");
+    if (real.storage.ss_family == AF_INET6) reinterpret_cast<sockaddr_in6&>(real.storage).sin6_scope_id = 0;
+    return std::memcmp(&asked.storage, &real.storage, asked.size) == 0;
+  }
+  struct Listener {
+    int32_t control = -1;
+    NativeAddress where;
+  };
+  const Listener& listening(const std::string& protocol_name, bool is_ipv6) {
+    const auto [entry, made] = listeners_.try_emplace({protocol_name, is_ipv6});
+    Listener& listener = entry->second;
+    if (!made) return listener;
+    const std::string place = protocol_name == "local" ? "@" + directory_ + "-listener"
+                              : is_ipv6                ? "[::]:0"
+                                                       : "127.0.0.1:0";
+    listener.control = open(protocol_name, place);
+    EXPECT_EQ(wasi_netd_listen(guest_, listener.control, 0), 0) << place;
+    char text[256];
+    size_t length = 0;
+    EXPECT_EQ(wasi_netd_local_address(guest_, listener.control, text, sizeof text, &length), 0);
+    const std::string address(text, length);
+    if (protocol_name == "local") {
+      listener.where = native_unix(address);
+    } else {
+      const auto port = static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+      listener.where = native_ip(is_ipv6 ? "::1" : "127.0.0.1", port);
+    }
+    return listener;
+  }
+  // The next record of a decision about the row's operation; every request makes one, and the guest asks one at a time.
+  // What else is asked for on the way is about other addresses.
+  Said recorded(const DecisionRow& row) {
+    const std::string operation(to_string(row.operation));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceSeconds);
+    while (std::chrono::steady_clock::now() < deadline) {
+      std::string line;
+      if (!next_record(line)) continue;
+      if (member(line, "event") != "decision" || member(line, "operation") != operation) continue;
+      if (row.operation != Operation::kAccept && member(line, "address") != row.address) continue;
+      return {member(line, "verdict"), member(line, "rule"), member(line, "rule_text")};
+    }
+    ADD_FAILURE() << "no record of " << operation << " " << row.address;
+    return {};
+  }
+  // False: none is complete yet.
+  bool next_record(std::string& line) {
+    std::string piece;
+    audit_.clear();
+    const bool read = static_cast<bool>(std::getline(audit_, piece));
+    partial_ += piece;
+    if (!read || audit_.eof()) {
+      std::this_thread::yield();
+      return false;
+    }
+    line = std::exchange(partial_, {});
+    return true;
+  }
+
+  std::string audit_file() const { return daemon_.directory() + "/audit.jsonl"; }
+
+  TemporaryDirectory sockets_;
+  std::string directory_;
+  DaemonProcess daemon_;
+  std::ifstream audit_;
+  std::string partial_;
+  int clients_ = 0;
+  wasi_netd_tenant* tenant_ = nullptr;
+  wasi_netd_guest* guest_ = nullptr;
+  std::map<std::pair<std::string, bool>, Listener> listeners_;
+};
+
+// Where fewer than five peers of a class can be had: the kernel lets no socket connect from 0.0.0.0, a group or a
+// broadcast address, so what remains are those that hide one in an IPv6 address.
+bool is_rare(AddressClass address_class) {
+  return address_class == AddressClass::kUnspecified || address_class == AddressClass::kMulticast ||
+         address_class == AddressClass::kBroadcast;
+}
+
+// An operation, a verdict, and a class of addresses or what else is asked for.
+using Cell = std::tuple<std::string, std::string, std::string>;
+Cell cell_of(const DecisionRow& row) {
+  // A name that the policy gives no answer for is judged as a name.
+  const bool is_name = row.protocol != "local" && row.answer.empty() &&
+                       (row.operation == Operation::kResolve ||
+                        ip_of(row.address).find_first_not_of("0123456789abcdef.:") != std::string::npos);
+  const std::string kind = row.protocol == "local" ? "unix"
+                           : is_name               ? "name"
+                                                   : std::string(to_string(row.address_class));
+  return {std::string(to_string(row.operation)), std::string(to_string(row.verdict)), kind};
+}
+
+TEST_F(ExplainTest, ExplainAndTheAuditRecordAgreeOnEveryRow) {
+  struct Count {
+    size_t compared = 0, needed = 5;
+  };
+  std::map<Cell, Count> cells;
+  size_t compared = 0;
+  for (const DecisionRow& row : decision_table(directory_)) {
+    SCOPED_TRACE(row.protocol + " " + std::string(to_string(row.operation)) + " " + row.address);
+    const Said said = explained(row);
+    EXPECT_EQ(said.verdict, to_string(row.verdict));
+    EXPECT_EQ(said.text, row.rule);
+    Count& count = cells[cell_of(row)];
+    if (row.operation == Operation::kAccept && is_rare(row.address_class)) count.needed = 1;
+    if (const std::optional<Said> live = lived(row)) {
+      EXPECT_EQ(*live, said);
+      ++count.compared;
+      ++compared;
+    }
+  }
+  std::printf("%zu requests compared, in %zu cells of operation, verdict and class\n", compared, cells.size());
+  for (const auto& [cell, count] : cells) {
+    const auto& [operation, verdict, kind] = cell;
+    EXPECT_GE(count.compared, count.needed) << operation << " " << verdict << " " << kind;
+  }
+}
+
+}  // namespace
+}  // namespace wasi_netd::test
