@@ -46,7 +46,7 @@ Task<Result<std::shared_ptr<StreamSocket>>> Connector::attempt_task(Self self) {
   if (!attached) co_return attached.error();
   self->socket_.emplace(std::move(*attached));
   while (error != 0) {
-    auto [ec] = co_await self->socket_->async_wait(Socket::wait_write, kDeferred);
+    auto [ec] = co_await self->socket_->async_wait(Socket::wait_write, kTuple);
     if (self->closed_) co_return canceled();
     if (ec) co_return system_error(ec, "wait");
     error = self->connect_ip(address);

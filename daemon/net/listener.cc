@@ -66,7 +66,7 @@ Task<Result<std::shared_ptr<Connection>>> StreamListener::accept_task(std::share
       if (!accepted.has_error() || accepted.error().code != Errno::again) co_return accepted;
     }
     at_once = true;
-    auto [ec] = co_await self->socket_.async_wait(Socket::wait_read, kDeferred);
+    auto [ec] = co_await self->socket_.async_wait(Socket::wait_read, kTuple);
     if (self->closed_) co_return canceled();
     if (ec) co_return system_error(ec, "wait");
   }
@@ -95,7 +95,8 @@ Result<std::shared_ptr<Connection>> StreamListener::adopt(UniqueFd fd, const Soc
     local = endpoint_of(*own);
   }
   auto socket = attach(socket_.get_executor(), std::move(fd));
-  if (!socket) return socket.error();
+  // The kernel's room for watching descriptors is used up, as good as the descriptors themselves.
+  if (!socket) return Error{Errno::nfile, socket.error().detail};
   return std::shared_ptr<Connection>(
       std::make_shared<StreamSocket>(std::move(*socket), std::move(local), endpoint_of(peer), BoundPath()));
 }

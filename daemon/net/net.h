@@ -16,12 +16,11 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "daemon/base/error.h"
 #include "policy/address.h"
@@ -32,7 +31,8 @@ namespace asio = boost::asio;
 using Loop = asio::io_context::executor_type;
 template <class T>
 using Task = asio::awaitable<T, Loop>;
-inline constexpr auto kTuple = asio::as_tuple(asio::use_awaitable_t<Loop>{});
+// For co_await: the error comes in the tuple, nothing throws, and no further frame is allocated.
+inline constexpr auto kTuple = asio::as_tuple(asio::deferred);
 
 using policy::Endpoint;
 
@@ -40,7 +40,8 @@ enum class Option : uint8_t { kNodelay, kKeepalive, kReceiveBuffer, kSendBuffer 
 
 // Bytes in both directions. Half-close is two half-states: the read half ends with the peer's orderly end, the write
 // half with shutdown_write(). After a reset both halves answer connreset (read) and pipe (write), for ever: a reset
-// never turns into a clean end, whichever half saw it first.
+// never turns into a clean end, whichever half saw it first. Bytes that arrived before it are still read, and an end
+// that arrived before it stays an end. Another failure (timedout, hostunreach) takes the place of connreset.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -49,7 +50,7 @@ class Stream {
   virtual Task<Result<size_t>> read_some(asio::mutable_buffer buffer) = 0;
   // A prefix of at least one byte. One write at a time. After shutdown_write(): pipe.
   virtual Task<Result<size_t>> write_some(asio::const_buffer buffer) = 0;
-  // The same without waiting: `again` when nothing can be done now.
+  // The same without waiting or allocating: `again` when nothing can be done now.
   virtual Result<size_t> read_now(asio::mutable_buffer buffer) = 0;
   virtual Result<size_t> write_now(asio::const_buffer buffer) = 0;
   // Completes when read_now / write_now would not answer `again` (an error counts as ready).
@@ -59,9 +60,10 @@ class Stream {
   // Pending operations complete with `canceled`; no byte is lost and the stream can be used on.
   virtual void cancel() = 0;
 
-  // Orderly end of the write half: the peer reads what was written, then the end.
+  // Orderly end of the write half: the peer reads what was written, then the end. `notconn` after a reset.
   virtual Status shutdown_write() = 0;
-  // Later bytes of the peer are refused as the transport does it (TCP, Unix: SHUT_RD).
+  // Later bytes of the peer are refused as the transport does it (TCP, Unix: SHUT_RD). What is there is read, then the
+  // end.
   virtual Status shutdown_read() = 0;
 };
 
@@ -75,7 +77,10 @@ class Connection {
   // `notsup` when the transport has no further stream to give.
   virtual Result<std::shared_ptr<Stream>> take_stream() = 0;
 
-  virtual Status set_option(Option, uint32_t value) = 0;  // `noprotoopt`: not this transport's
+  // `noprotoopt`: not this transport's. TCP_NODELAY is on from the start: what the daemon writes is a whole message
+  // that a guest finished, and Nagle's algorithm would keep its last segment waiting for the peer's delayed
+  // acknowledgement.
+  virtual Status set_option(Option, uint32_t value) = 0;
   virtual Result<uint32_t> get_option(Option) const = 0;
 
   // Ends it so that the peer sees a reset (TCP RST, SO_LINGER 0). Unix: closed. Idempotent.
@@ -97,11 +102,12 @@ class Listener {
   virtual void close() = 0;
 };
 
-// A socket bound to an address. listen() or connect() uses it up.
+// A socket bound to an address. listen() or connect() uses it up: later ones are `inval`.
 class Bound {
  public:
   virtual ~Bound() = default;
   virtual Endpoint local_endpoint() const = 0;
+  // A backlog of 0 is 128; 4096 is the most.
   virtual Result<std::shared_ptr<Listener>> listen(int backlog) = 0;
   // Completes when connected or refused, or with `canceled` after close().
   virtual Task<Result<std::shared_ptr<Connection>>> connect(Endpoint target) = 0;
@@ -111,13 +117,15 @@ class Bound {
 // Binds a stream socket: TCP (IPv6 sockets are v6-only, SO_REUSEADDR so that a restarted listener gets its port) or
 // Unix. An unspecified address with port 0 is allowed: the kernel picks a port at once. A Unix path is created
 // race-free in its directory (openat2 RESOLVE_NO_SYMLINKS, bind through /proc/self/fd) and unlinked again when the
-// Bound, its Listener or its Connection ends, if it is still the same file. NameEndpoint: `inval`.
+// Bound, its Listener or its Connection ends, if it is still the same file; a file that is there already, stale or not,
+// is `addrinuse`. The unnamed Unix endpoint can connect, not listen. NameEndpoint: `inval`.
 Result<std::shared_ptr<Bound>> bind_stream(Loop, const Endpoint&);
 
 // A race for one of several addresses: attempts start 250 ms apart or when the one before failed, families interleaved
 // (RFC 8305 sections 4 and 5); the first that connects wins, the others are closed. One address: one attempt.
 // A Unix path is opened with openat2 RESOLVE_NO_SYMLINKS and connected through /proc/self/fd, so the judged path is the
-// dialled one. The error is that of the last attempt to fail.
+// dialled one; a Unix listener with a full backlog refuses. A socket that reached itself was refused: nobody else was
+// there. At most 16 addresses are tried. The error is that of the last attempt to fail.
 class Dial {
  public:
   virtual ~Dial() = default;
@@ -127,8 +135,9 @@ class Dial {
 };
 std::shared_ptr<Dial> dial_stream(Loop, std::vector<Endpoint> targets);
 
-// Names to addresses through c-ares on this loop (no threads). One per protocol object. Answers are cached for their
-// TTL (bounded count); the same name asked twice at once is one query.
+// Names to addresses through c-ares on this loop (no threads). One per protocol object. The name is asked as it is, no
+// search domains. The same name asked twice at once is one query. Answers have at most 64 addresses and are kept for
+// their TTL, an hour at most, 1024 names of them; that a name does not exist is not kept.
 struct Answer {
   std::vector<policy::IpAddress> addresses;
   std::chrono::seconds ttl;
@@ -144,8 +153,8 @@ class Resolver {
   virtual ~Resolver() = default;
   // `noent`: no such name or no address in these families; `timedout`; `again`: the server failed (SERVFAIL) - all as
   // Errno in Error.
-  virtual Task<Result<Answer>> resolve(std::string name) = 0;
-  virtual void close() = 0;  // pending look-ups end with `canceled`
+  virtual Task<Result<Answer>> resolve(std::string name) = 0;  // `nobufs`: 1024 queries are under way
+  virtual void close() = 0;                                    // pending look-ups end with `canceled`
 };
 std::shared_ptr<Resolver> make_resolver(Loop, ResolverOptions);
 

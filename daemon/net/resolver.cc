@@ -196,7 +196,7 @@ Task<Result<Answer>> AresResolver::resolve_task(Self self, std::string name) {
   if (!self->status_) co_return self->status_.error();
   auto lookup = self->lookup_of(name);
   if (!lookup) co_return Error{Errno::nobufs, "resolve " + name + ": too many look-ups at once"};
-  if (!lookup->outcome) co_await lookup->ended.async_wait(kDeferred);
+  if (!lookup->outcome) co_await lookup->ended.async_wait(kTuple);
   if (lookup->outcome) co_return *lookup->outcome;
   self->forget(name, lookup);  // the next caller asks again
   co_return error_of(ARES_ETIMEOUT, name);

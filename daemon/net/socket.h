@@ -1,11 +1,9 @@
 #pragma once
 // New stream sockets, non-blocking and close-on-exec from the start, with the options every socket of their kind has.
 //
-// TCP: TCP_NODELAY, because what the daemon writes is a whole message that a guest finished; Nagle's algorithm would
-// hold its last segment back for the peer's delayed acknowledgement (RFC 9293 3.7.4). A guest may turn it off. A socket
-// that a listener accepts inherits it. IPv6: IPV6_V6ONLY, so that an IPv6 endpoint never means IPv4 addresses.
+// TCP: TCP_NODELAY (net.h says why); a socket that a listener accepts inherits it. IPv6: IPV6_V6ONLY, so that an IPv6
+// endpoint never means IPv4 addresses.
 #include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 
 #include "daemon/net/net.h"
@@ -15,9 +13,6 @@ namespace wasi_netd::net {
 
 // Asio's part is waiting and closing; which address family it is does not matter to it.
 using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Loop>;
-
-// For a coroutine's own wait: the error comes in the tuple, and awaiting allocates no further frame.
-inline constexpr auto kDeferred = asio::as_tuple(asio::deferred);
 
 // `inval` for a NameEndpoint.
 Result<UniqueFd> open_socket(const Endpoint& what_for);

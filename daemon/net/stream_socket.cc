@@ -114,7 +114,7 @@ Task<Result<size_t>> StreamSocket::read_task(Self self, asio::mutable_buffer buf
   }
   const uint64_t cancels = self->cancels_;
   for (;;) {
-    auto [ec, n] = co_await self->socket_.async_receive(buffer, kDeferred);
+    auto [ec, n] = co_await self->socket_.async_receive(buffer, kTuple);
     if (!self->was_disturbed(ec, cancels)) co_return self->settle_read(errno_of(ec), n, buffer.size());
   }
 }
@@ -129,7 +129,7 @@ Task<Result<size_t>> StreamSocket::write_task(Self self, asio::const_buffer buff
     if (!is_again(now)) co_return now;
   }
   const uint64_t cancels = self->cancels_;
-  auto [ec, n] = co_await self->socket_.async_send(buffer, kDeferred);
+  auto [ec, n] = co_await self->socket_.async_send(buffer, kTuple);
   if (self->was_disturbed(ec, cancels)) co_return system_error(EPIPE, "write");
   co_return self->settle_write(errno_of(ec), n, buffer.size());
 }
@@ -144,7 +144,7 @@ Task<Status> StreamSocket::readable_task(Self self) {
     if (self->read_ended_ || self->failure_) co_return Status();
     char byte = 0;
     asio::mutable_buffer buffer(&byte, 1);
-    auto [ec, n] = co_await self->socket_.async_receive(buffer, asio::socket_base::message_peek, kDeferred);
+    auto [ec, n] = co_await self->socket_.async_receive(buffer, asio::socket_base::message_peek, kTuple);
     if (self->was_disturbed(ec, cancels)) continue;
     auto outcome = self->settle_read(errno_of(ec), n, buffer.size());
     if (outcome.has_error() && outcome.error().code == Errno::canceled) co_return canceled();
@@ -158,7 +158,7 @@ Task<Status> StreamSocket::writable_task(Self self) {
   for (;;) {
     if (self->closed_) co_return canceled();
     if (self->write_ended_) co_return Status();
-    auto [ec] = co_await self->socket_.async_wait(Socket::wait_write, kDeferred);
+    auto [ec] = co_await self->socket_.async_wait(Socket::wait_write, kTuple);
     if (self->closed_ || self->was_disturbed(ec, cancels)) continue;
     if (ec) co_return canceled();
     // The event may be older than a write made since.

@@ -53,7 +53,7 @@ class Unanswering {
     for (int i = 0; i < 64; ++i) {
       auto filler = test::native_socket(address_);
       ::fcntl(filler.fd(), F_SETFL, O_NONBLOCK);
-      ::connect(filler.fd(), address_.get(), address_.size);
+      (void)::connect(filler.fd(), address_.get(), address_.size);
       pollfd connected = {filler.fd(), POLLOUT, 0};
       bool accepted = ::poll(&connected, 1, 0) == 1;
       fillers_.push_back(std::move(filler));
@@ -127,9 +127,8 @@ TEST_F(Dialling, TellsTheLastFailureWhenAllFailed) {
 
 TEST_F(Dialling, EndsWhenCanceled) {
   Unanswering silent;
-  for (std::vector<Endpoint> targets :
-       {std::vector<Endpoint>{silent.endpoint()}, {silent.endpoint(), silent.endpoint()}}) {
-    auto race = dial_stream(loop(), targets);
+  for (size_t attempts : {1U, 2U}) {
+    auto race = dial_stream(loop(), std::vector<Endpoint>(attempts, silent.endpoint()));
     std::weak_ptr<Dial> object = race;
     auto dialling = start(race->run());
     EXPECT_FALSE(dialling->done());

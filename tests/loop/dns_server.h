@@ -18,7 +18,7 @@ class Dnsmasq {
  public:
   static bool installed() { return ::access(kProgram, X_OK) == 0; }
 
-  explicit Dnsmasq(std::vector<std::string> records) {
+  explicit Dnsmasq(const std::vector<std::string>& records) {
     // Free for UDP and TCP now; taken again within milliseconds.
     for (bool free = false; !free;) {
       NativeSocket udp = native_bind(native_ip("127.0.0.1", 0), SOCK_DGRAM);
@@ -34,12 +34,13 @@ class Dnsmasq {
         "--no-hosts",  "--bind-interfaces",    "--listen-address=127.0.0.1", "--port=" + std::to_string(port_),
         "--pid-file=", "--log-queries",        "--log-facility=-",           "--local=/example/"};
     if (::geteuid() == 0) words.emplace_back("--user=root");
-    for (auto& record : records) words.push_back(std::move(record));
+    words.insert(words.end(), records.begin(), records.end());
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe");
     log_ = NativeSocket(ends[0]);
     NativeSocket log_writer(ends[1]);
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     child_ = ::fork();

@@ -21,7 +21,7 @@
 #include "tests/support/native.h"
 
 namespace wasi_netd {
-inline void PrintTo(Errno code, std::ostream* out) { *out << to_string(code); }
+inline std::ostream& operator<<(std::ostream& out, Errno code) { return out << to_string(code); }
 }  // namespace wasi_netd
 
 namespace wasi_netd::net {

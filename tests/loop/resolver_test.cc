@@ -39,7 +39,7 @@ class RealDns : public LoopTest {
     for (int i = 1; i <= 120; ++i) {
       records.push_back("--host-record=many.example,198.51.100." + std::to_string(i) + ",600");
     }
-    server_ = std::make_unique<test::Dnsmasq>(std::move(records));
+    server_ = std::make_unique<test::Dnsmasq>(records);
   }
   void TearDown() override {
     for (auto& resolver : made_) resolver->close();

@@ -13,9 +13,9 @@ struct WireCase {
   Wire wire;
   bool dialled;  // our side connected, else it accepted
 };
-inline void PrintTo(const WireCase& wire, std::ostream* out) {
+inline std::ostream& operator<<(std::ostream& out, const WireCase& wire) {
   constexpr const char* kNames[] = {"Tcp4", "Tcp6", "UnixPath", "UnixAbstract"};
-  *out << kNames[static_cast<int>(wire.wire)] << (wire.dialled ? "Dialled" : "Accepted");
+  return out << kNames[static_cast<int>(wire.wire)] << (wire.dialled ? "Dialled" : "Accepted");
 }
 inline std::string name_of_case(const ::testing::TestParamInfo<WireCase>& info) {
   return ::testing::PrintToString(info.param);

@@ -27,9 +27,9 @@ inline std::string name_of(Net value) {
   return kNames[static_cast<int>(value)];
 }
 inline std::string name_of(Side value) { return value == Side::kDialled ? "Dialled" : "Accepted"; }
-inline void PrintTo(Implementation value, std::ostream* out) { *out << name_of(value); }
-inline void PrintTo(Net value, std::ostream* out) { *out << name_of(value); }
-inline void PrintTo(Side value, std::ostream* out) { *out << name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, Implementation value) { return out << name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, Net value) { return out << name_of(value); }
+inline std::ostream& operator<<(std::ostream& out, Side value) { return out << name_of(value); }
 struct NameOfCase {
   template <class Case>
   std::string operator()(const ::testing::TestParamInfo<Case>& info) const {
