@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import processes  # noqa: E402
-from report import BuildProgress, Report, TestProgress, echo  # noqa: E402
+from report import BuildProgress, Report, TestProgress, build_failure, echo  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LINT = ROOT / "tests/support/lint"
@@ -96,7 +96,7 @@ class Suite:
                  BuildProgress(self.report))):
             log = logs / f"{step}.log"
             if self._run(command, log, progress) != 0:
-                print("\n".join(log.read_text(errors="replace").splitlines()[-60:]))
+                print(build_failure(log.read_text(errors="replace")))
                 self.report.fail(f"{step} {preset}", f"see {log.relative_to(ROOT)}")
                 return False
         return True

@@ -85,6 +85,19 @@ def _tail(text, limit=120):
     return "\n".join(cut + lines[-limit:])
 
 
+def build_failure(log, limit=80):
+    """What ninja printed of each command that failed; of another tool's log, its end."""
+    shown, taken = [], False
+    for line in log.splitlines():
+        if line.startswith("FAILED: "):
+            taken = True
+        elif re.match(r"\[\d+/\d+\] ", line):
+            taken = False
+        if taken:
+            shown.append(line[:400])
+    return "\n".join(shown[:limit]) if shown else _tail(log, limit)
+
+
 class BuildProgress:
     """Says now and then how far ninja is; keeps what an error printed."""
 
