@@ -60,6 +60,7 @@ Result<size_t> StreamSocket::settle_read(int error, size_t bytes, size_t wanted)
   if (closed_ || error == ECANCELED) return canceled();
   if (error == 0 && !failure_) {
     read_ended_ = true;
+    disturb();
     return size_t{0};
   }
   if (is_passing(error)) {
@@ -67,7 +68,10 @@ Result<size_t> StreamSocket::settle_read(int error, size_t bytes, size_t wanted)
     return system_error(error, "read");
   }
   if (error == EAGAIN && !failure_) return again();
-  if (!failure_) failure_ = errno_from_system(error);
+  if (!failure_) {
+    failure_ = errno_from_system(error);
+    disturb();
+  }
   return Error{*failure_, "read: the connection is broken"};
 }
 
@@ -81,6 +85,7 @@ Result<size_t> StreamSocket::settle_write(int error, size_t bytes, size_t wanted
     return system_error(error, "write");
   }
   write_ended_ = true;
+  disturb();
   if (error == EPIPE) return system_error(error, "write");
   if (!failure_) failure_ = errno_from_system(error);
   // A writer learns `pipe` of a reset, whether it or the reader is the first to be told.
@@ -106,14 +111,14 @@ Task<Result<size_t>> StreamSocket::read_some(asio::mutable_buffer buffer) {
   return read_task(shared_from_this(), buffer);
 }
 Task<Result<size_t>> StreamSocket::read_task(Self self, asio::mutable_buffer buffer) {
-  // Asio would wait for an event after one that told of the end or an error; there is none to come.
-  bool decided = self->closed_ || self->read_ended_ || self->failure_ || buffer.size() == 0;
-  if (decided || self->read_hint_.try_at_once()) {
-    Result<size_t> now = self->read_now(buffer);
-    if (!is_again(now)) co_return now;
-  }
   const uint64_t cancels = self->cancels_;
   for (;;) {
+    // Asio would wait for an event after one that told of the end or an error; there is none to come.
+    bool decided = self->closed_ || self->read_ended_ || self->failure_ || buffer.size() == 0;
+    if (decided || self->read_hint_.try_at_once()) {
+      Result<size_t> now = self->read_now(buffer);
+      if (!is_again(now)) co_return now;
+    }
     auto [ec, n] = co_await self->socket_.async_receive(buffer, kTuple);
     if (!self->was_disturbed(ec, cancels)) co_return self->settle_read(errno_of(ec), n, buffer.size());
   }
@@ -123,15 +128,16 @@ Task<Result<size_t>> StreamSocket::write_some(asio::const_buffer buffer) {
   return write_task(shared_from_this(), buffer);
 }
 Task<Result<size_t>> StreamSocket::write_task(Self self, asio::const_buffer buffer) {
-  bool decided = self->closed_ || self->write_ended_ || buffer.size() == 0;
-  if (decided || self->write_hint_.try_at_once()) {
-    Result<size_t> now = self->write_now(buffer);
-    if (!is_again(now)) co_return now;
-  }
   const uint64_t cancels = self->cancels_;
-  auto [ec, n] = co_await self->socket_.async_send(buffer, kTuple);
-  if (self->was_disturbed(ec, cancels)) co_return system_error(EPIPE, "write");
-  co_return self->settle_write(errno_of(ec), n, buffer.size());
+  for (;;) {
+    bool decided = self->closed_ || self->write_ended_ || buffer.size() == 0;
+    if (decided || self->write_hint_.try_at_once()) {
+      Result<size_t> now = self->write_now(buffer);
+      if (!is_again(now)) co_return now;
+    }
+    auto [ec, n] = co_await self->socket_.async_send(buffer, kTuple);
+    if (!self->was_disturbed(ec, cancels)) co_return self->settle_write(errno_of(ec), n, buffer.size());
+  }
 }
 
 Task<Status> StreamSocket::wait_readable() { return readable_task(shared_from_this()); }
@@ -170,9 +176,7 @@ Task<Status> StreamSocket::writable_task(Self self) {
 Status StreamSocket::shutdown_write() {
   if (closed_) return canceled();
   write_ended_ = true;
-  // Those who wait to write are to see it, but a Unix socket without room does not become writable by it.
-  boost::system::error_code ignored;
-  socket_.cancel(ignored);
+  disturb();
   return shut(SHUT_WR);
 }
 Status StreamSocket::shutdown_read() {
@@ -182,6 +186,9 @@ Status StreamSocket::shutdown_read() {
 void StreamSocket::cancel() {
   if (closed_) return;
   ++cancels_;
+  disturb();
+}
+void StreamSocket::disturb() {
   boost::system::error_code ignored;
   socket_.cancel(ignored);
 }

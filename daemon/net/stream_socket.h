@@ -52,7 +52,11 @@ class StreamSocket final : public Connection, public Stream, public std::enable_
   Result<size_t> settle_read(int error, size_t bytes, size_t wanted);
   Result<size_t> settle_write(int error, size_t bytes, size_t wanted);
   Status shut(int how);
-  // shutdown_write() disturbed what was pending; nobody canceled it. Who still can goes on.
+  // A half has ended: whoever waits looks again. The socket's events alone do not see to that: asio tells only the
+  // first of two waiting readers of the end, and a Unix socket without room does not become writable by its own
+  // shutdown.
+  void disturb();
+  // An operation ended by disturb(), not by cancel() or close().
   bool was_disturbed(const boost::system::error_code&, uint64_t cancels_before) const;
   // Reads and drops what is there now, up to a bound. True: nothing more will come.
   bool drain();

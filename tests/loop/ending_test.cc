@@ -34,6 +34,19 @@ TEST_P(StreamReset, IsPipeToAWriterForEverAndStaysConnresetToTheReader) {
   EXPECT_EQ(code_of(read_byte_now(*stream_)), Errno::connreset);
 }
 
+TEST_P(StreamReset, IsToldToEverybodyWhoWaits) {
+  fill(*stream_);
+  auto readable = start(stream_->wait_readable());
+  auto reading = start(read_byte(stream_));
+  auto writing = start(write_byte(stream_));
+  auto writable = start(stream_->wait_writable());
+  peer_.reset();
+  EXPECT_EQ(code_of(finish(reading)), Errno::connreset);
+  EXPECT_EQ(code_of(finish(writing)), Errno::pipe);
+  EXPECT_EQ(code_of(finish(readable)), Errno::success);
+  EXPECT_EQ(code_of(finish(writable)), Errno::success);
+}
+
 TEST_P(StreamReset, LeavesBytesThatArrivedBeforeItReadable) {
   peer_.write_all("before");
   run(stream_->wait_readable());

@@ -154,6 +154,16 @@ TEST_P(StreamHalves, AnswersZeroAtThePeersOrderlyEndForEver) {
   EXPECT_EQ(*read_byte_now(*stream_), 0U);
 }
 
+TEST_P(StreamHalves, TellsThePeersEndToEverybodyWhoWaits) {
+  auto ready = start(stream_->wait_readable());
+  auto reading = start(read_byte(stream_));
+  auto ready_too = start(stream_->wait_readable());
+  peer_.close();
+  EXPECT_EQ(*finish(reading), 0U);
+  EXPECT_EQ(code_of(finish(ready)), Errno::success);
+  EXPECT_EQ(code_of(finish(ready_too)), Errno::success);
+}
+
 TEST_P(StreamHalves, StillWritesAfterThePeerEnded) {
   peer_.shutdown_write();
   EXPECT_EQ(*run(read_byte(stream_)), 0U);
