@@ -76,6 +76,7 @@ std::pair<Fd, std::string> notify_socket() {
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> result;
+  result.reserve(strings.size() + 1);
   for (auto& string : strings) result.push_back(string.data());
   result.push_back(nullptr);
   return result;
@@ -263,12 +264,11 @@ Outcome run(Process::Start start) {
   return {exit.value_or(Process::Exit{}), process.standard_output(), process.standard_error()};
 }
 
-void PrintTo(const Process::Exit& exit, std::ostream* out) {
+std::ostream& operator<<(std::ostream& out, const Process::Exit& exit) {
   if (exit.signal != 0) {
-    *out << "killed by signal " << exit.signal;
-  } else {
-    *out << "exit code " << exit.code;
+    return out << "killed by signal " << exit.signal;
   }
+  return out << "exit code " << exit.code;
 }
 
 }  // namespace wasi_netd::test

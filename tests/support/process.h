@@ -9,6 +9,7 @@
 // Start and use it from one thread that outlives it (the child's death signal is tied to the thread that started it).
 #include <chrono>
 #include <csignal>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,6 +69,6 @@ struct Outcome {
 };
 Outcome run(Process::Start start);
 
-void PrintTo(const Process::Exit& exit, std::ostream* out);
+std::ostream& operator<<(std::ostream& out, const Process::Exit& exit);
 
 }  // namespace wasi_netd::test

@@ -132,8 +132,10 @@ TEST_F(HealthTest, WatchOfAnUnknownServiceSaysSoAndStaysOpen) {
 
 TEST_F(HealthTest, TheLastStateToldIsTheNewestHoweverFastItChanges) {
   Watch watch(*stub_, "");
+  constexpr int kThreads = 3;
   std::vector<std::thread> threads;
-  for (int t = 0; t < 3; ++t) {
+  threads.reserve(kThreads);
+  for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 500; ++i) service_.set_serving((i + t) % 2 == 0);
     });

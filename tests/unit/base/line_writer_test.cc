@@ -121,6 +121,7 @@ TEST_F(LineWriterTest, LinesOfManyThreadsArriveWholeAndOnce) {
   auto writer = LineWriter::open(path("log"), kThreads * kLines, {});
   ASSERT_TRUE(writer);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kLines; ++i) (*writer)->write(std::to_string(t) + ":" + std::to_string(i));
