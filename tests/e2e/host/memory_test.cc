@@ -28,6 +28,7 @@ size_t resident_bytes(pid_t pid) {
 size_t push_until_nothing_moves(std::vector<NativeSocket>& peers) {
   constexpr int kQuietMilliseconds = 1000;
   std::vector<pollfd> entries;
+  entries.reserve(peers.size());
   for (const auto& peer : peers) entries.push_back({peer.fd(), POLLOUT, 0});
   size_t total = 0;
   while (::poll(entries.data(), entries.size(), kQuietMilliseconds) > 0) {

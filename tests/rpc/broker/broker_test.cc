@@ -171,7 +171,9 @@ TEST_F(BrokerTest, AListeningGuestWaitsForRoomInsteadOfLosingPeers) {
   const uint16_t port = static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
   std::vector<NativeSocket> peers;
   std::vector<v1::HandleReply> accepted;
-  for (int i = 0; i < 10; ++i) peers.push_back(native_connect(native_ip("127.0.0.1", port)));
+  constexpr int kPeers = 10;
+  peers.reserve(kPeers);
+  for (int i = 0; i < kPeers; ++i) peers.push_back(native_connect(native_ip("127.0.0.1", port)));
   for (int i = 0; i < 8; ++i) {
     accepted.push_back(session.accept(control.handle()));
     ASSERT_EQ(accepted.back().error(), v1::SUCCESS);
