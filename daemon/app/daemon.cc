@@ -158,7 +158,10 @@ void Daemon::State::stop() {
     on_loop(served, [&] { served.server->stop([done] { done->set_value(); }); });
   }
   // Flows may wait for a host that does not read: the servers cancel their calls, and only then do all flows end.
-  for (const auto& served : tenants) served.server->shutdown_server();
+  // The grace is for statuses on their way to hosts that end in order.
+  constexpr std::chrono::milliseconds kGrace{500};
+  const auto deadline = std::chrono::system_clock::now() + kGrace;
+  for (const auto& served : tenants) served.server->shutdown_server(deadline);
   for (auto& one : ended) one.wait();
   for (auto& loop : loops) {
     loop->work.reset();

@@ -87,9 +87,9 @@ void TenantServer::stop(std::function<void()> done) {
   if (listener_) listener_->cut_all();
 }
 
-void TenantServer::shutdown_server() {
+void TenantServer::shutdown_server(std::chrono::system_clock::time_point deadline) {
   if (!server_) return;
-  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Shutdown(deadline);
   server_->Wait();
 }
 

@@ -34,8 +34,9 @@ class TenantServer {
   void drain(std::function<void()> idle);
   // Aborts what is left. `done` runs on the loop when every flow has ended; that may need shutdown_server() meanwhile.
   void stop(std::function<void()> done);
-  // Cancels every rpc and returns when all are finished. Blocks: never on a loop, and the loops must be running.
-  void shutdown_server();
+  // Returns when every rpc is finished; what is not by `deadline` is cancelled. Blocks: never on a loop, and the loops
+  // must be running.
+  void shutdown_server(std::chrono::system_clock::time_point deadline);
 
  private:
   void admit(int fd);
