@@ -94,6 +94,9 @@ TEST_P(EngineTest, KIND_2_TheWrongKindOfNetworkFdIsInvalid) {
                               "sockaccept s"}) {
     EXPECT_EQ(errno_after(command), "inval") << command;
   }
+  for (const char* command : {"local tcp", "peer tcp", "info tcp"}) {
+    EXPECT_EQ(errno_after(command), "notcapable") << command;
+  }
 }
 
 TEST_P(EngineTest, WRITE_1_BytesOfAGuestThatExitsAtOnceArrive) {
@@ -186,8 +189,8 @@ TEST_P(EngineTest, EXIT_1_ProcExitEndsTheGuestAtOnceWithItsCode) {
 TEST_P(EngineTest, INTR_1_AHostThatEndsItsGuestEndsTheCallItWaitsIn) {
   listen_guest();
   guest().tell("accept l");
-  guest().tell("write 1 not-this");
   ASSERT_TRUE(guest().waits());
+  guest().tell("write 1 not-this");
   guest().process().kill(SIGTERM);
   EXPECT_EQ(guest().process().wait(), (Process::Exit{128 + SIGTERM, 0}));
   EXPECT_THAT(guest().process().standard_output(), Not(HasSubstr("not-this")));
