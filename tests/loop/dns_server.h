@@ -19,16 +19,46 @@ class Dnsmasq {
   static bool installed() { return ::access(kProgram, X_OK) == 0; }
 
   explicit Dnsmasq(const std::vector<std::string>& records) {
-    // Free for UDP and TCP now; taken again within milliseconds.
-    for (bool free = false; !free;) {
+    // Between finding a free port and dnsmasq's taking it another program may be faster.
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      find_port();
+      if (launch(records)) return;
+      end();
+    }
+    throw std::runtime_error("dnsmasq did not start: " + text_);
+  }
+  Dnsmasq(const Dnsmasq&) = delete;
+  Dnsmasq& operator=(const Dnsmasq&) = delete;
+  ~Dnsmasq() { end(); }
+
+  uint16_t port() const { return port_; }
+
+  // How often `what`, such as "query[A] one.example", stands in its log since it started. It logs a query before it
+  // answers.
+  int logged(const std::string& what) {
+    pollfd more = {log_.fd(), POLLIN, 0};
+    while (::poll(&more, 1, 0) == 1 && take_log()) {
+    }
+    int count = 0;
+    for (size_t at = text_.find(what); at != std::string::npos; at = text_.find(what, at + 1)) ++count;
+    return count;
+  }
+
+ private:
+  static constexpr const char* kProgram = "/usr/sbin/dnsmasq";
+  // Free for UDP and for TCP.
+  void find_port() {
+    for (;;) {
       NativeSocket udp = native_bind(native_ip("127.0.0.1", 0), SOCK_DGRAM);
       port_ = udp.local_port();
       try {
         native_bind(native_ip("127.0.0.1", port_));
-        free = true;
+        return;
       } catch (const std::system_error&) {
       }
     }
+  }
+  bool launch(const std::vector<std::string>& records) {
     std::vector<std::string> words = {
         kProgram,      "--keep-in-foreground", "--conf-file=/dev/null",      "--no-resolv",
         "--no-hosts",  "--bind-interfaces",    "--listen-address=127.0.0.1", "--port=" + std::to_string(port_),
@@ -52,34 +82,18 @@ class Dnsmasq {
       ::_exit(127);
     }
     log_writer.close();
+    text_.clear();
     while (text_.find("started, ") == std::string::npos) {
       log_.wait(POLLIN);
-      if (!take_log()) throw std::runtime_error("dnsmasq did not start: " + text_);
+      if (!take_log()) return false;
     }
     text_.clear();
+    return true;
   }
-  Dnsmasq(const Dnsmasq&) = delete;
-  Dnsmasq& operator=(const Dnsmasq&) = delete;
-  ~Dnsmasq() {
+  void end() {
     ::kill(child_, SIGKILL);
     ::waitpid(child_, nullptr, 0);
   }
-
-  uint16_t port() const { return port_; }
-
-  // How often `what`, such as "query[A] one.example", stands in its log since it started. It logs a query before it
-  // answers.
-  int logged(const std::string& what) {
-    pollfd more = {log_.fd(), POLLIN, 0};
-    while (::poll(&more, 1, 0) == 1 && take_log()) {
-    }
-    int count = 0;
-    for (size_t at = text_.find(what); at != std::string::npos; at = text_.find(what, at + 1)) ++count;
-    return count;
-  }
-
- private:
-  static constexpr const char* kProgram = "/usr/sbin/dnsmasq";
   bool take_log() {
     char piece[4096];
     ssize_t n = ::read(log_.fd(), piece, sizeof piece);

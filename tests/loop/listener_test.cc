@@ -1,7 +1,8 @@
 // Binding, listening, accepting, options, and connecting from a bound socket.
+#include <filesystem>
 #include <vector>
 
-#include <netinet/tcp.h>
+#include <sys/stat.h>
 
 #include "tests/loop/wire_test.h"
 
@@ -9,13 +10,6 @@ namespace wasi_netd::net {
 namespace {
 
 using policy::IpEndpoint;
-
-int newest_descriptor() {
-  // The lowest free number minus one is the newest descriptor, as long as the test closes none in between.
-  int probe = ::dup(0);
-  ::close(probe);
-  return probe - 1;
-}
 
 class Listening : public WireTest {};
 INSTANTIATE_TEST_SUITE_P(AllWires, Listening,
@@ -76,12 +70,18 @@ TEST_P(Listening, LivesUntilItsPendingAcceptEnded) {
   EXPECT_TRUE(object.expired());
 }
 
-TEST_P(Listening, MakesSocketsThatNoChildProcessInherits) {
+TEST_P(Listening, LeavesNoDescriptorToAChildProcess) {
   auto peer = test::native_connect(native_address(listener_->local_endpoint()));
   auto accepted = *run(listener_->accept());
-  int newest = newest_descriptor();
-  EXPECT_TRUE(::fcntl(newest, F_GETFD) & FD_CLOEXEC);
-  EXPECT_TRUE(::fcntl(newest, F_GETFL) & O_NONBLOCK);
+  int sockets = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    int fd = std::stoi(entry.path().filename());
+    struct stat what {};
+    if (fd <= STDERR_FILENO || ::fstat(fd, &what) != 0 || !S_ISSOCK(what.st_mode)) continue;
+    ++sockets;
+    EXPECT_TRUE(::fcntl(fd, F_GETFD) & FD_CLOEXEC);
+  }
+  EXPECT_GE(sockets, 5) << "the listener, two connections, both ends of each";
 }
 
 class ListeningTcp : public WireTest {};
@@ -175,12 +175,14 @@ TEST_F(Binding, OfTheUnspecifiedAddressGivesEachConnectionItsOwn) {
 }
 
 TEST_F(Binding, OfIpv6LeavesIpv4Alone) {
-  auto six = *(*bind_stream(loop(), ip("::", 0)))->listen(1);
-  uint16_t port = port_of(six->local_endpoint());
-  EXPECT_THROW(test::native_connect(test::native_ip("127.0.0.1", port)), std::system_error);
-  auto four = bind_stream(loop(), ip("0.0.0.0", port));
-  ASSERT_TRUE(four);
-  EXPECT_TRUE((*four)->listen(1));
+  Errno four = Errno::addrinuse;
+  // Another program may have the port on IPv4; some other port is free on both.
+  for (int i = 0; i < 16 && four == Errno::addrinuse; ++i) {
+    auto six = *(*bind_stream(loop(), ip("::", 0)))->listen(1);
+    auto bound = bind_stream(loop(), ip("0.0.0.0", port_of(six->local_endpoint())));
+    four = bound ? code_of((*bound)->listen(1)) : code_of(bound);
+  }
+  EXPECT_EQ(four, Errno::success);
 }
 
 TEST_F(Binding, OfATakenPortIsAddrinuse) {
