@@ -135,7 +135,7 @@ Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::
   const size_t room = std::min<size_t>(request.max(), kChunk);
   auto charge = session->buffers_quota().charge(room);
   if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
-  rpc.hold(std::move(*charge));
+  rpc.hold(session, std::move(*charge));
   std::string& data = *reply.mutable_data();
   data.resize(room);
   auto got = co_await calls::read(session, handle_of(request.stream()), boost::asio::buffer(data), request.nonblock(),
@@ -154,7 +154,7 @@ Task<grpc::Status> write(SessionPtr session, const v1::WriteRequest& request, v1
   if (request.data().empty()) co_return grpc::Status::OK;
   auto charge = session->buffers_quota().charge(request.data().size());
   if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
-  rpc.hold(std::move(*charge));
+  rpc.hold(session, std::move(*charge));
   auto sent = co_await calls::write(session, handle_of(request.stream()), boost::asio::buffer(request.data()),
                                     request.nonblock(), rpc.call());
   if (!sent) co_return refuse(reply, sent.error());

@@ -29,7 +29,10 @@ class UnaryRpc final : public grpc::ServerUnaryReactor {
 
   broker::Call& call() { return call_; }
   // Holds a charge for what the request or reply occupies, until gRPC has let go of both.
-  void hold(Charge charge) { held_ = std::move(charge); }
+  void hold(std::shared_ptr<broker::Session> session, Charge charge) {
+    session_ = std::move(session);
+    held_ = std::move(charge);
+  }
   void finish(grpc::Status status) { Finish(std::move(status)); }
 
  private:
@@ -51,6 +54,7 @@ class UnaryRpc final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext* const context_;
   std::function<void()> lost_;
   broker::Call call_;
+  std::shared_ptr<broker::Session> session_;  // whose quota held_ is charged on: it goes after it
   Charge held_;
   std::shared_ptr<UnaryRpc> self_;
 };
