@@ -24,6 +24,7 @@ Error Stream::reason(Error from_socket) const {
 }
 
 Status Stream::enter_transfer(std::function<void()> cut) {
+  if (connection_->state() != ConnectionState::kConnected) return connection_->error();
   if (mode_ != Mode::kFree || reading_ || writing_) return Error{Errno::busy, "stream in use"};
   mode_ = Mode::kTransfer;
   cut_transfer_ = std::move(cut);
