@@ -9,9 +9,9 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "daemon/app/daemon.h"
 #include "tests/support/native.h"

@@ -293,7 +293,7 @@ TEST_F(BrokerTest, WritingWithoutTheRightIsRefusedInTheTransfer) {
   v1::RightsRequest narrow;
   narrow.set_session(session.token());
   narrow.set_handle(made.stream.handle());
-  narrow.mutable_rights()->set_base(made.stream.rights().base() & ~(uint64_t{1} << 6));   // fd_write
+  narrow.mutable_rights()->set_base(made.stream.rights().base() & ~(uint64_t{1} << 6));  // fd_write
   EXPECT_EQ(host.call(&v1::Broker::Stub::SetRights, narrow).error(), v1::SUCCESS);
   transfer.data("not allowed any more");
   v1::TransferReply reply;
@@ -385,7 +385,7 @@ TEST_F(BrokerTest, AHostMayDieAfterEveryStep) {
       if (reached()) server = session->open("net", "127.0.0.1:0");
       if (reached()) session->listen(server.handle());
       if (reached()) transfer->fin();
-      session->abandon();   // cancels the session's call; the transfer dies after it
+      session->abandon();  // cancels the session's call; the transfer dies after it
     }
     host.reset();
     eventually([&] {
@@ -410,7 +410,7 @@ TEST_F(BrokerTest, StoppingWithEverythingAliveLeavesNothing) {
   request.set_control(server.handle());
   v1::HandleReply reply;
   auto accepting = std::async(std::launch::async, [&] { return host.stub().Accept(&context, request, &reply); });
-  daemon_.stop();   // the quotas and gates of the daemon abort the test if anything is left
+  daemon_.stop();  // the quotas and gates of the daemon abort the test if anything is left
   const grpc::Status status = accepting.get();
   EXPECT_TRUE(!status.ok() || reply.error() != v1::SUCCESS);
   EXPECT_EQ(peer.read_error(), ECONNRESET);

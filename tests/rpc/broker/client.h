@@ -1,12 +1,11 @@
 #pragma once
 // A host without our shim: the generated stub on the tenant's socket. It can say what no correct shim says.
-#include <grpcpp/create_channel.h>
-#include <grpcpp/grpcpp.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
 
+#include <grpcpp/create_channel.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/in_process_daemon.h"
@@ -21,7 +20,7 @@ class Host {
  public:
   explicit Host(const std::string& socket_path) {
     grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);   // two Hosts are two connections
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // two Hosts are two connections
     channel_ = grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
     stub_ = v1::Broker::NewStub(channel_);
   }
@@ -29,8 +28,8 @@ class Host {
 
   // One unary call with a deadline; the gRPC status goes to `status` or must be OK.
   template <class Request, class Reply>
-  Reply call(grpc::Status (v1::Broker::Stub::*method)(grpc::ClientContext*, const Request&, Reply*), const Request& request,
-             grpc::Status* status = nullptr) {
+  Reply call(grpc::Status (v1::Broker::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+             const Request& request, grpc::Status* status = nullptr) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(kPatienceSeconds));
     Reply reply;
@@ -51,7 +50,8 @@ class Host {
 // One OpenSession call. Destroying it without end() is what a killed host does to this session.
 class RawSession {
  public:
-  explicit RawSession(Host& host, const std::string& guest = {}) : host_(host), call_(host.stub().OpenSession(&context_)) {
+  explicit RawSession(Host& host, const std::string& guest = {})
+      : host_(host), call_(host.stub().OpenSession(&context_)) {
     v1::SessionRequest hello;
     hello.mutable_hello()->set_guest(guest);
     call_->Write(hello);

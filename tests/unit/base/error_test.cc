@@ -1,8 +1,8 @@
 #include "daemon/base/error.h"
 
-#include <gtest/gtest.h>
-
 #include <cerrno>
+
+#include <gtest/gtest.h>
 
 namespace wasi_netd {
 namespace {
@@ -26,11 +26,20 @@ TEST(Errno, MapsTheSystemsErrorsThatGuestsTellApart) {
     int system;
     Errno guest;
   } const rows[] = {
-      {ECONNREFUSED, Errno::connrefused}, {ECONNRESET, Errno::connreset},   {ETIMEDOUT, Errno::timedout},
-      {EHOSTUNREACH, Errno::hostunreach}, {ENETUNREACH, Errno::netunreach}, {EPIPE, Errno::pipe},
-      {EADDRINUSE, Errno::addrinuse},     {EACCES, Errno::acces},           {EMFILE, Errno::nfile},
-      {ENFILE, Errno::nfile},             {EAGAIN, Errno::again},           {ENOENT, Errno::noent},
-      {ELOOP, Errno::loop},               {123456, Errno::io},
+      {ECONNREFUSED, Errno::connrefused},
+      {ECONNRESET, Errno::connreset},
+      {ETIMEDOUT, Errno::timedout},
+      {EHOSTUNREACH, Errno::hostunreach},
+      {ENETUNREACH, Errno::netunreach},
+      {EPIPE, Errno::pipe},
+      {EADDRINUSE, Errno::addrinuse},
+      {EACCES, Errno::acces},
+      {EMFILE, Errno::nfile},
+      {ENFILE, Errno::nfile},
+      {EAGAIN, Errno::again},
+      {ENOENT, Errno::noent},
+      {ELOOP, Errno::loop},
+      {123456, Errno::io},
   };
   for (const Row& row : rows) EXPECT_EQ(errno_from_system(row.system), row.guest) << row.system;
 }

@@ -1,8 +1,8 @@
 #include "daemon/base/quota.h"
 
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace wasi_netd {
 namespace {

@@ -1,8 +1,8 @@
 #include "daemon/base/token.h"
 
-#include <gtest/gtest.h>
-
 #include <unordered_set>
+
+#include <gtest/gtest.h>
 
 namespace wasi_netd {
 namespace {

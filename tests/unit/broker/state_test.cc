@@ -1,8 +1,8 @@
 // Every (state, event) pair of the broker's state machines.
-#include <gtest/gtest.h>
-
 #include <map>
 #include <utility>
+
+#include <gtest/gtest.h>
 
 #include "daemon/broker/connection_state.h"
 #include "daemon/broker/control_state.h"
@@ -14,12 +14,12 @@ TEST(ControlState, AllowsTheseStepsAndNoOthers) {
   using S = ControlState;
   using E = ControlEvent;
   const std::map<std::pair<S, E>, S> steps = {
-      {{S::kIdle, E::kBind}, S::kBound},           {{S::kIdle, E::kConnectFree}, S::kIdle},
-      {{S::kIdle, E::kListen}, S::kListening},     {{S::kBound, E::kConnectBound}, S::kInUse},
-      {{S::kBound, E::kListen}, S::kListening},    {{S::kInUse, E::kConnectionEnd}, S::kReleased},
-      {{S::kReleased, E::kBind}, S::kBound},       {{S::kIdle, E::kClose}, S::kClosed},
-      {{S::kBound, E::kClose}, S::kClosed},        {{S::kInUse, E::kClose}, S::kClosed},
-      {{S::kReleased, E::kClose}, S::kClosed},     {{S::kListening, E::kClose}, S::kClosed},
+      {{S::kIdle, E::kBind}, S::kBound},        {{S::kIdle, E::kConnectFree}, S::kIdle},
+      {{S::kIdle, E::kListen}, S::kListening},  {{S::kBound, E::kConnectBound}, S::kInUse},
+      {{S::kBound, E::kListen}, S::kListening}, {{S::kInUse, E::kConnectionEnd}, S::kReleased},
+      {{S::kReleased, E::kBind}, S::kBound},    {{S::kIdle, E::kClose}, S::kClosed},
+      {{S::kBound, E::kClose}, S::kClosed},     {{S::kInUse, E::kClose}, S::kClosed},
+      {{S::kReleased, E::kClose}, S::kClosed},  {{S::kListening, E::kClose}, S::kClosed},
   };
   for (int state = 0; state <= static_cast<int>(S::kClosed); ++state) {
     for (int event = 0; event <= static_cast<int>(E::kClose); ++event) {
@@ -36,11 +36,16 @@ TEST(ConnectionState, AllowsTheseStepsAndNoOthers) {
   using S = ConnectionState;
   using E = ConnectionEvent;
   const std::map<std::pair<S, E>, S> steps = {
-      {{S::kConnecting, E::kEstablished}, S::kConnected}, {{S::kConnecting, E::kRefused}, S::kFailed},
-      {{S::kConnecting, E::kRelease}, S::kEnded},         {{S::kConnecting, E::kAbort}, S::kEnded},
-      {{S::kConnected, E::kRelease}, S::kEnding},         {{S::kConnected, E::kAbort}, S::kEnded},
-      {{S::kFailed, E::kRelease}, S::kEnded},             {{S::kFailed, E::kAbort}, S::kEnded},
-      {{S::kEnding, E::kFinished}, S::kEnded},            {{S::kEnding, E::kAbort}, S::kEnded},
+      {{S::kConnecting, E::kEstablished}, S::kConnected},
+      {{S::kConnecting, E::kRefused}, S::kFailed},
+      {{S::kConnecting, E::kRelease}, S::kEnded},
+      {{S::kConnecting, E::kAbort}, S::kEnded},
+      {{S::kConnected, E::kRelease}, S::kEnding},
+      {{S::kConnected, E::kAbort}, S::kEnded},
+      {{S::kFailed, E::kRelease}, S::kEnded},
+      {{S::kFailed, E::kAbort}, S::kEnded},
+      {{S::kEnding, E::kFinished}, S::kEnded},
+      {{S::kEnding, E::kAbort}, S::kEnded},
   };
   for (int state = 0; state <= static_cast<int>(S::kEnded); ++state) {
     for (int event = 0; event <= static_cast<int>(E::kFinished); ++event) {
