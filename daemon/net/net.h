@@ -102,7 +102,7 @@ class Listener {
   virtual void close() = 0;
 };
 
-// A socket bound to an address. listen() or connect() uses it up: later ones are `inval`.
+// A socket bound to an address. A listen() that succeeds or a connect() uses it up: later ones are `inval`.
 class Bound {
  public:
   virtual ~Bound() = default;

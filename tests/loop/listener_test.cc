@@ -269,8 +269,7 @@ TEST_F(Binding, OfAnUnnamedUnixSocketCanConnectButNotListen) {
   auto server = test::native_listen(test::native_unix(directory / "s"));
   auto bound = *bind_stream(loop(), policy::UnixEndpoint{});
   EXPECT_EQ(code_of(bound->listen(1)), Errno::inval);
-  auto other = *bind_stream(loop(), policy::UnixEndpoint{});
-  auto connection = *run(other->connect(unix_path(directory / "s")));
+  auto connection = *run(bound->connect(unix_path(directory / "s")));
   EXPECT_EQ(connection->local_endpoint(), Endpoint(policy::UnixEndpoint{}));
 }
 
