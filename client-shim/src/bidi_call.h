@@ -68,7 +68,7 @@ class BidiCall : public grpc::ClientBidiReactor<Request, Reply> {
   // All under the lock.
   virtual Operations next_operations() = 0;
   virtual void on_message(Reply& reply) = 0;
-  virtual void on_written(bool ok) = 0;
+  virtual bool on_written(bool ok) = 0;  // whether the guest may be waiting for it
   virtual void on_end(const grpc::Status& status) = 0;
   virtual void on_read_end() {}
 
@@ -103,8 +103,9 @@ class BidiCall : public grpc::ClientBidiReactor<Request, Reply> {
   void OnWriteDone(bool ok) final {
     Operations due;
     waker_->update([&] {
-      on_written(ok);
+      const bool awaited = on_written(ok);
       if (live_) due = next_operations();
+      return awaited;
     });
     start(due);
   }

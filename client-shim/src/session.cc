@@ -131,6 +131,11 @@ void Session::on_message(v1::SessionEvent& event) {
   }
 }
 
+bool Session::on_written(bool) {
+  writing_ = false;
+  return false;
+}
+
 void Session::on_end(const grpc::Status& status) {
   lost_ = true;
   status_ = status;

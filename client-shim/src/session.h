@@ -87,7 +87,7 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
   Errno refusal(const grpc::Status& status) const;
   Operations next_operations() override;
   void on_message(v1::SessionEvent& event) override;
-  void on_written(bool) override { writing_ = false; }
+  bool on_written(bool ok) override;
   void on_read_end() override { lost_ = true; }
   void on_end(const grpc::Status& status) override;
   void on_ready(const v1::Ready& ready);

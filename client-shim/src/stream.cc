@@ -188,6 +188,13 @@ void Stream::on_message(v1::TransferReply& reply) {
   }
 }
 
+// A guest that waits to read must not be woken for every frame of its own.
+bool Stream::on_written(bool ok) {
+  const bool before = queue_.poll_write().ready;
+  queue_.frame_written(ok);
+  return queue_.poll_write().ready != before;
+}
+
 void Stream::on_end(const grpc::Status& status) {
   queue_.ended(status.ok() ? err::connreset : errno_from_status(status, handle_->session()));
 }

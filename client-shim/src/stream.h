@@ -50,7 +50,7 @@ class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
 
   Operations next_operations() override;
   void on_message(v1::TransferReply& reply) override;
-  void on_written(bool ok) override { queue_.frame_written(ok); }
+  bool on_written(bool ok) override;
   void on_end(const grpc::Status& status) override;
 
   const std::shared_ptr<Handle> handle_;

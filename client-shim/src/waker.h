@@ -13,6 +13,7 @@
 #include <mutex>
 #include <poll.h>
 #include <span>
+#include <type_traits>
 
 #include "client-shim/src/errors.h"
 
@@ -33,13 +34,17 @@ class Waker {
 
   Lock lock() { return Lock(mutex_); }
 
-  // From a gRPC thread: changes what the lock guards and wakes the guest.
+  // From a gRPC thread: changes what the lock guards and, unless `change` returns false, wakes the guest.
   template <class Change>
   void update(Change change) {
     bool polling = false;
     {
       const Lock guard(mutex_);
-      change();
+      if constexpr (std::is_void_v<std::invoke_result_t<Change>>) {
+        change();
+      } else if (!change()) {
+        return;
+      }
       polling = polling_;
     }
     wake(polling);
