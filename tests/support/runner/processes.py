@@ -23,50 +23,44 @@ def adopt_orphans():
 def run(command, log, deadline=None, on_line=None, cwd=None, env=None):
     """Runs a command to its end, its output in the file `log`; returns the exit code.
 
-    `on_line` sees each line as it comes. At `deadline` (time.monotonic) the command is ended: Expired.
+    `on_line` sees each line as it comes, on a thread of its own. At `deadline` (time.monotonic) the command is ended:
+    Expired.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                               cwd=cwd, env=env, text=True, errors="replace", start_new_session=True)
+    reader = threading.Thread(target=_read, args=(process.stdout, log, on_line), daemon=True)
+    reader.start()
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()) if deadline else None)
+    except subprocess.TimeoutExpired:
+        raise Expired from None
+    finally:
+        _end_group(process)
+        # A process that left the group may hold the pipe open; leftovers() finds it.
+        reader.join(5)
+    return process.returncode
+
+
+def _read(pipe, log, on_line):
     with open(log, "w", encoding="utf-8", errors="replace") as out:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                   cwd=cwd, env=env, text=True, errors="replace", start_new_session=True)
-        expired = threading.Event()
-
-        def expire():
-            expired.set()
-            _end_group(process)
-
-        timer = threading.Timer(max(0.0, deadline - time.monotonic()), expire) if deadline else None
-        try:
-            if timer:
-                timer.start()
-            for line in process.stdout:
-                out.write(line)
-                if on_line:
-                    on_line(line.rstrip("\n"))
-            code = process.wait()
-        except BaseException:
-            _end_group(process)
-            process.wait()
-            raise
-        finally:
-            if timer:
-                timer.cancel()
-    if expired.is_set():
-        raise Expired
-    return code
+        for line in pipe:
+            out.write(line)
+            out.flush()
+            if on_line:
+                on_line(line.rstrip("\n"))
 
 
 def _end_group(process):
-    """Asks the command's process group to end, and makes it so after ten seconds."""
+    """Asks the command's process group to end, if it still runs, and makes it so after ten seconds."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
     try:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            pass
+        process.wait(10)
+    except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+        process.wait()
 
 
 def _children():
