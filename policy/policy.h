@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "policy/address.h"
+#include "policy/proxy.h"
 #include "policy/rights.h"
+#include "policy/tls.h"
 
 namespace wasi_netd::policy {
 
@@ -68,6 +70,8 @@ struct Protocol {
     std::chrono::milliseconds timeout{5000};
     std::map<std::string, std::vector<IpAddress>> hosts;
   } resolver;
+  std::optional<Tls> tls;
+  std::optional<Proxy> proxy;
   RuleRef where;
 };
 

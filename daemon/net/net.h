@@ -67,6 +67,14 @@ class Stream {
   virtual Status shutdown_read() = 0;
 };
 
+// What a transport negotiated with its peer; empty where it negotiates nothing.
+struct ConnectionInfo {
+  std::string alpn;
+  std::string tls_version;  // "TLSv1.3"
+  std::string tls_cipher;
+  std::string peer_name;  // as verified: a name or address for a server, a certificate's subject for a client
+};
+
 // An association with one peer. TCP and Unix carry one stream, made with the connection.
 class Connection {
  public:
@@ -76,6 +84,7 @@ class Connection {
   virtual Endpoint peer_endpoint() const = 0;  // unnamed for a Unix client that did not bind
   // `notsup` when the transport has no further stream to give.
   virtual Result<std::shared_ptr<Stream>> take_stream() = 0;
+  virtual ConnectionInfo info() const { return {}; }
 
   // `noprotoopt`: not this transport's. TCP_NODELAY is on from the start: what the daemon writes is a whole message
   // that a guest finished, and Nagle's algorithm would keep its last segment waiting for the peer's delayed
