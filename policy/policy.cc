@@ -107,6 +107,12 @@ std::optional<TenantPolicy::GuestView> TenantPolicy::guest(std::string_view name
   return view;
 }
 
+std::vector<const Protocol*> TenantPolicy::protocols() const {
+  std::vector<const Protocol*> all;
+  for (const auto& [name, state] : state_->protocols) all.push_back(&state.protocol);
+  return all;
+}
+
 const Protocol* TenantPolicy::protocol(std::string_view name) const {
   const auto found = state_->protocols.find(name);
   return found == state_->protocols.end() ? nullptr : &found->second.protocol;

@@ -93,6 +93,7 @@ class TenantPolicy {
   };
   std::optional<GuestView> guest(std::string_view name) const;
   const Protocol* protocol(std::string_view name) const;
+  std::vector<const Protocol*> protocols() const;  // sorted by name
 
   Decision decide(const Request&) const;
 

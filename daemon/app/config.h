@@ -21,6 +21,7 @@ struct Config {
   std::string audit_file = "-";                      // JSON lines; "-": stdout
   uint32_t audit_queue = 8192;                       // records waiting to be written; more are dropped and counted
   std::string log_level = "info";                    // trace debug info warn error; the log goes to stderr
+  bool tls_key_log = false;                          // honour SSLKEYLOGFILE: whoever reads it can read the traffic
 };
 
 // Reads `file` into the defaults. Errno::noent: cannot be read; Errno::inval: detail is the position and what is wrong,

@@ -69,6 +69,7 @@ Policies load_policies(const Config& config) {
   }
   if (files.empty()) result.errors.push_back(config.policy_dir + ": no *.yaml file; each tenant needs one");
   std::sort(files.begin(), files.end());
+  boost::asio::io_context scratch{1};
   for (const std::string& file : files) {
     policy::LoadResult loaded = policy::load_file(file, reserved(config), policy::system_accounts());
     for (const auto& error : loaded.errors) result.errors.push_back(policy::to_string(error));
@@ -80,6 +81,11 @@ Policies load_policies(const Config& config) {
       result.errors.push_back(file + ": tenant " + loaded.policy->tenant() + " is defined by " + (*same)->file() +
                               " too");
       continue;
+    }
+    for (const policy::Protocol* protocol : loaded.policy->protocols()) {
+      // Made for the errors of the files it names; the tenant makes its own.
+      const auto runtime = broker::ProtocolRuntime::make(scratch.get_executor(), *protocol);
+      if (!runtime) result.errors.push_back(runtime.error().detail);
     }
     result.tenants.push_back(std::move(loaded.policy));
   }

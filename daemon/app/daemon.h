@@ -17,7 +17,8 @@ struct Policies {
   std::vector<std::string> errors;                                   // "file:line:column: message"
   std::vector<std::string> warnings;
 };
-// Every *.yaml of the directory. Two files of one tenant, or no file at all, is an error.
+// Every *.yaml of the directory, and the certificates and keys they name. Two files of one tenant, or no file at all,
+// is an error.
 Policies load_policies(const Config&);
 
 class Daemon {

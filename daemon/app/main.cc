@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "daemon/app/isolation.h"
 #include "daemon/app/log.h"
 #include "daemon/app/service_manager.h"
+#include "daemon/net/tls/tls.h"
 
 namespace wasi_netd {
 namespace {
@@ -122,6 +124,14 @@ void drain(Daemon& daemon, const sigset_t& signals, std::chrono::milliseconds li
   }
 }
 
+// The environment alone does not do: it may come from somewhere else than the configuration.
+Status log_keys(const Config& config) {
+  const char* file = std::getenv("SSLKEYLOGFILE");
+  if (!file || *file == '\0' || !config.tls_key_log) return {};
+  spdlog::warn("debug: the keys of TLS connections are written to {}", file);
+  return net::tls_log_keys(file);
+}
+
 int serve(Config config, const Policies& policies, Log& log) {
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -162,6 +172,10 @@ int run(const Options& options) {
     return kFailed;
   }
   log.set_level(config->log_level);
+  if (auto done = log_keys(*config); !done) {
+    complain(done.error().detail);
+    return kFailed;
+  }
 
   const Policies policies = load_policies(*config);
   for (const auto& warning : policies.warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());

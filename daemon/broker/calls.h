@@ -35,7 +35,11 @@ Result<uint32_t> poll(Session&, const Token& handle, uint32_t interest);
 
 Result<policy::Endpoint> local_address(Session&, const Token& handle);
 Result<policy::Endpoint> peer_address(Session&, const Token& handle);
-Result<std::string> transport_name(Session&, const Token& handle);
+struct ConnectionFacts {
+  policy::Transport transport;
+  net::ConnectionInfo negotiated;  // empty until the connection stands
+};
+Result<ConnectionFacts> connection_info(Session&, const Token& handle);
 Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr, Token protocol, std::string name);
 Status set_option(Session&, const Token& handle, net::Option, uint32_t value);
 Result<uint32_t> get_option(Session&, const Token& handle, net::Option);

@@ -19,6 +19,11 @@ policy::Request request_of(const Session& session, std::string protocol, policy:
   return {session.guest(), std::move(protocol), operation, std::move(endpoint), std::nullopt};
 }
 
+// Names of this protocol go to its proxy as they are.
+bool proxy_resolves(const policy::Protocol& protocol) {
+  return protocol.proxy && protocol.proxy->resolve == policy::Proxy::Resolve::kProxy;
+}
+
 // From a judged name to a dial. In the background: the connection says how it went.
 Task<void> run_connect_by_name(std::shared_ptr<Connection> connection, policy::Request request, std::string asked,
                                policy::Decision decision, std::optional<policy::Family> family) {
@@ -111,7 +116,8 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
   if (!target || policy::is_any(*target)) co_return Error{Errno::inval, "address"};
   policy::Request request = request_of(*session, protocol, policy::Operation::kConnect, *target);
   const policy::Decision decision = judge(*session, request);
-  const bool by_name = std::holds_alternative<policy::NameEndpoint>(*target);
+  const bool by_name = std::holds_alternative<policy::NameEndpoint>(*target) &&
+                       !proxy_resolves(*tenant.policy().protocol(protocol));
   // A permitted name is recorded with its addresses, once they are judged.
   if (!by_name || !decision.permitted()) {
     tenant.audit().decision(session->subject(protocol), request.operation, address, {}, decision);
@@ -163,6 +169,7 @@ Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr session, Token t
   if (!handle) co_return handle.error();
   const policy::Protocol& protocol = static_cast<Protocol&>(*(*handle)->object).policy();
   if (protocol.transport == policy::Transport::kUnix) co_return Error{Errno::notsup, "no names on this transport"};
+  if (proxy_resolves(protocol)) co_return Error{Errno::notsup, "the proxy resolves this protocol's names"};
   const auto name = policy::parse_name(text);
   if (!name) co_return Error{Errno::inval, "name"};
   policy::Request request =

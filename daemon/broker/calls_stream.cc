@@ -145,11 +145,10 @@ Result<policy::Endpoint> peer_address(Session& session, const Token& token) {
   return (*connection)->peer_endpoint();
 }
 
-Result<std::string> transport_name(Session& session, const Token& token) {
+Result<ConnectionFacts> connection_info(Session& session, const Token& token) {
   auto connection = connection_of(session, token, right::fd_filestat_get);
   if (!connection) return connection.error();
-  const policy::Protocol* protocol = session.tenant().policy().protocol((*connection)->permit().request.protocol);
-  return std::string(protocol ? policy::to_string(protocol->transport) : "");
+  return ConnectionFacts{(*connection)->protocol().transport, (*connection)->info()};
 }
 
 Status set_option(Session& session, const Token& token, net::Option option, uint32_t value) {

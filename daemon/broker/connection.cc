@@ -10,6 +10,10 @@
 #include "daemon/broker/tenant.h"
 
 namespace wasi_netd::broker {
+namespace {
+// What OpenSSL and our records' buffers take for one connection, in bytes; charged to `buffers`.
+constexpr uint64_t kTlsMemory = 64 * 1024;
+}  // namespace
 
 Connection::Connection(std::shared_ptr<Session> session, Permit permit, Charge charge)
     : Object(session, Kind::kConnection),
@@ -39,15 +43,21 @@ void Connection::dial(std::vector<policy::Endpoint> targets) {
 
 Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets) {
   if (self->state_ != ConnectionState::kConnecting) co_return;  // given up before it began
-  Result<std::shared_ptr<net::Connection>> made = Error{Errno::canceled, "not dialled"};
-  if (auto bound = std::move(self->bound_)) {
-    self->cancel_dial_ = [bound] { bound->close(); };
-    made = co_await bound->connect(targets.front());
-  } else {
-    auto race = net::dial_stream(self->session().tenant().loop(), std::move(targets));
-    self->cancel_dial_ = [race] { race->cancel(); };
-    made = co_await race->run();
+  const Tenant& tenant = self->session().tenant();
+  const std::shared_ptr<const net::Path> path = tenant.runtime(self->protocol()).path();
+  if (path->tls) {
+    if (auto charged = self->charge_tls(); !charged) {
+      self->fail(charged.error());
+      co_return;
+    }
   }
+  const policy::Request& request = self->permit_.request;
+  policy::Endpoint asked = request.endpoint;
+  if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
+  const auto dial =
+      net::dial_path(tenant.loop(), path, std::move(targets), std::move(asked), std::move(self->bound_));
+  self->cancel_dial_ = [dial] { dial->cancel(); };
+  auto made = co_await dial->run();
   self->cancel_dial_ = nullptr;
   if (self->state_ != ConnectionState::kConnecting) {  // aborted or given up meanwhile
     if (made) (*made)->abort();
@@ -58,6 +68,36 @@ Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<po
     co_return;
   }
   self->adopt(std::move(*made));
+}
+
+Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared_ptr<net::TlsContext> tls,
+                                   std::shared_ptr<net::Connection> peer) {
+  if (auto charged = self->charge_tls(); !charged) {
+    peer->abort();
+    self->fail(charged.error());
+    co_return;
+  }
+  self->cancel_dial_ = [peer] { peer->abort(); };
+  auto made = co_await net::tls_accept(std::move(tls), peer);
+  self->cancel_dial_ = nullptr;
+  if (self->state_ != ConnectionState::kConnecting) {
+    if (made) (*made)->abort();
+  } else if (made) {
+    self->adopt(std::move(*made));
+  } else {
+    self->fail(made.error());
+  }
+}
+
+Status Connection::charge_tls() {
+  auto charge = session().buffers_quota().charge(kTlsMemory);
+  if (!charge) {
+    session().tenant().audit().quota(session().subject(permit_.request.protocol), "buffers",
+                                     session().buffers_quota().used());
+    return Error{Errno::nobufs, "buffer quota"};
+  }
+  tls_memory_ = std::move(*charge);
+  return {};
 }
 
 void Connection::adopt(std::shared_ptr<net::Connection> net) {
@@ -98,6 +138,12 @@ Result<policy::Endpoint> Connection::local_endpoint() const {
 Result<policy::Endpoint> Connection::peer_endpoint() const {
   if (!net_) return error();
   return net_->peer_endpoint();
+}
+
+net::ConnectionInfo Connection::info() const { return net_ ? net_->info() : net::ConnectionInfo(); }
+
+const policy::Protocol& Connection::protocol() const {
+  return *session().tenant().policy().protocol(permit_.request.protocol);
 }
 
 Status Connection::set_option(net::Option option, uint32_t value) {
@@ -182,6 +228,7 @@ void Connection::over(Error why) {
       error_ = {Errno::notconn, "connection is over"};
     net_.reset();
     bound_.reset();
+    tls_memory_.release();
     charge_.release();
     if (const auto control = control_.lock()) control->bound_connection_over();
   }

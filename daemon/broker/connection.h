@@ -40,10 +40,13 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   // The control's own socket is the one to dial from; the control is told when this connection is over.
   void use_bound(const std::shared_ptr<Control>& control, std::shared_ptr<net::Bound> bound);
   // Runs in the background: from kConnecting to kConnected or kFailed, to the first of `targets` that answers (to the
-  // first one with a bound socket).
+  // first one with a bound socket), on the path of the connection's protocol.
   void dial(std::vector<policy::Endpoint> targets);
   // Connected already: an accepted peer.
   void adopt(std::shared_ptr<net::Connection>);
+  // An accepted peer that must prove itself first: kConnected or kFailed when this completes.
+  static Task<void> shake_hands(std::shared_ptr<Connection> self, std::shared_ptr<net::TlsContext>,
+                                std::shared_ptr<net::Connection> peer);
   // kConnecting is over with this error; for failures before the dial (no address for the name).
   void fail(Error);
 
@@ -58,6 +61,8 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
 
   Result<policy::Endpoint> local_endpoint() const;
   Result<policy::Endpoint> peer_endpoint() const;
+  net::ConnectionInfo info() const;  // empty until it stands
+  const policy::Protocol& protocol() const;
   Status set_option(net::Option, uint32_t value);
   Result<uint32_t> get_option(net::Option) const;
 
@@ -79,11 +84,14 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   void set_state(ConnectionEvent);
   void release();
   void over(Error why);
+  // nobufs: there is no room for what OpenSSL keeps for a connection.
+  Status charge_tls();
   static Task<void> run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets);
   static Task<void> run_finish(std::shared_ptr<Connection> self);
 
   Permit permit_;
   Charge charge_;
+  Charge tls_memory_;
   ConnectionState state_ = ConnectionState::kConnecting;
   std::shared_ptr<net::Connection> net_;
   std::function<void()> cancel_dial_;

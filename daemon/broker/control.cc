@@ -16,7 +16,10 @@ Control::Control(std::shared_ptr<Session> session, policy::Request opened, polic
       opened_(std::move(opened)),
       transport_(transport),
       accepting_(session->tenant().loop()),
-      room_(session->tenant().loop()) {}
+      room_(session->tenant().loop()) {
+  const Tenant& tenant = session->tenant();
+  tls_ = tenant.runtime(*tenant.policy().protocol(opened_.protocol)).server_tls();
+}
 
 Control::~Control() = default;
 
@@ -54,7 +57,7 @@ Status Control::listen(int backlog) {
 Task<void> Control::run_admit(std::shared_ptr<Control> self) {
   const auto listener = self->listener_;
   while (self->state_ == ControlState::kListening) {
-    if (self->admitted_) {
+    if (!self->has_room_for_peer()) {
       co_await self->room_.wait();
       continue;
     }
@@ -71,6 +74,10 @@ Task<void> Control::run_admit(std::shared_ptr<Control> self) {
       co_await wait_for_room(self, true);
     }
   }
+}
+
+bool Control::has_room_for_peer() const {
+  return admitted_.size() + shaking_hands_.size() < (tls_ ? kMaxHandshakes : 1);
 }
 
 Task<void> Control::admit(std::shared_ptr<Control> self, std::shared_ptr<net::Connection> peer) {
@@ -99,8 +106,21 @@ Task<void> Control::admit(std::shared_ptr<Control> self, std::shared_ptr<net::Co
   }
   Connection::Permit permit{std::move(request), decision.rule, asked};
   auto connection = std::make_shared<Connection>(self->session_share(), std::move(permit), std::move(*charge));
-  connection->adopt(std::move(peer));
-  self->keep(std::move(connection));
+  if (self->tls_) {
+    self->shaking_hands_.insert(connection);
+    tenant.spawn(run_handshake(self, std::move(connection), std::move(peer)));
+  } else {
+    connection->adopt(std::move(peer));
+    self->add_admitted(std::move(connection), false);
+  }
+}
+
+Task<void> Control::run_handshake(std::shared_ptr<Control> self, std::shared_ptr<Connection> connection,
+                                  std::shared_ptr<net::Connection> peer) {
+  co_await Connection::shake_hands(connection, self->tls_, std::move(peer));
+  self->shaking_hands_.erase(connection);
+  self->room_.set();
+  if (connection->state() == ConnectionState::kConnected) self->add_admitted(std::move(connection), false);
 }
 
 Task<void> Control::wait_for_room(std::shared_ptr<Control> self, bool descriptors) {
@@ -130,8 +150,9 @@ Task<Result<std::shared_ptr<Connection>>> Control::accept(bool nonblock, Call& c
   for (;;) {
     if (call.cancelled()) co_return Error{Errno::canceled, "call cancelled"};
     if (state_ != ControlState::kListening) co_return Error{Errno::badf, "control closed"};
-    if (admitted_) {
-      auto connection = std::move(admitted_);
+    if (!admitted_.empty()) {
+      auto connection = std::move(admitted_.front());
+      admitted_.pop_front();
       room_.set();
       co_return connection;
     }
@@ -140,12 +161,14 @@ Task<Result<std::shared_ptr<Connection>>> Control::accept(bool nonblock, Call& c
   }
 }
 
-void Control::keep(std::shared_ptr<Connection> connection) {
-  if (state_ != ControlState::kListening || admitted_) {
+void Control::keep(std::shared_ptr<Connection> connection) { add_admitted(std::move(connection), true); }
+
+void Control::add_admitted(std::shared_ptr<Connection> connection, bool first) {
+  if (state_ != ControlState::kListening) {
     connection->abort({Errno::connaborted, "control closed"});
     return;
   }
-  admitted_ = std::move(connection);
+  admitted_.insert(first ? admitted_.begin() : admitted_.end(), std::move(connection));
   accepting_.wake_all();
   readiness_changed();
 }
@@ -187,7 +210,9 @@ void Control::last_handle_closed() {
   if (bound_) bound_->close();
   bound_.reset();
   if (listener_) listener_->close();
-  if (auto admitted = std::move(admitted_)) admitted->abort({Errno::connaborted, "control closed"});
+  const Error closed{Errno::connaborted, "control closed"};
+  for (const auto& connection : std::exchange(admitted_, {})) connection->abort(closed);
+  for (const auto& connection : std::exchange(shaking_hands_, {})) connection->abort(closed);
   accepting_.wake_all();
   room_.set();
 }

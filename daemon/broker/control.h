@@ -2,10 +2,12 @@
 // A control: a bound endpoint from which to connect or on which to listen.
 //
 // Held by handles and by the flow that admits peers. An any:0 control makes a socket only when a call needs one.
-// Listening, it accepts, judges and then holds at most one peer; a denied peer is reset and nobody hears of it. When
-// the connection quota or the descriptors are used up it holds the next peer back and waits for something to be given
-// back. The tenant's loop.
+// Listening, it accepts, judges and then holds at most one peer; a denied peer is reset and nobody hears of it. Where
+// peers must shake hands first (TLS) up to kMaxHandshakes do so or have done so and wait. When the connection quota or
+// the descriptors are used up it holds the next peer back and waits for something to be given back. The tenant's loop.
+#include <deque>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "daemon/base/event.h"
@@ -20,6 +22,8 @@ namespace wasi_netd::broker {
 
 class Control final : public Object, public std::enable_shared_from_this<Control> {
  public:
+  static constexpr size_t kMaxHandshakes = 64;
+
   // `opened` is the open request as judged; its endpoint is what will be bound.
   Control(std::shared_ptr<Session>, policy::Request opened, policy::Transport);
   ~Control() override;
@@ -43,14 +47,18 @@ class Control final : public Object, public std::enable_shared_from_this<Control
   // notconn: no socket yet (call bind() first).
   Result<policy::Endpoint> local_endpoint() const;
 
-  uint32_t readiness() override { return admitted_ ? kReadable : 0; }
+  uint32_t readiness() override { return admitted_.empty() ? 0 : kReadable; }
 
  private:
   void last_handle_closed() override;
   void set_state(ControlEvent);
   static Task<void> run_admit(std::shared_ptr<Control> self);
-  // Judges one peer; a permitted one is charged (waiting for room) and becomes admitted_.
+  bool has_room_for_peer() const;
+  // Judges one peer; a permitted one is charged (waiting for room) and admitted, at once or when it has shaken hands.
   static Task<void> admit(std::shared_ptr<Control> self, std::shared_ptr<net::Connection> peer);
+  static Task<void> run_handshake(std::shared_ptr<Control> self, std::shared_ptr<Connection>,
+                                  std::shared_ptr<net::Connection> peer);
+  void add_admitted(std::shared_ptr<Connection>, bool first);
   // Completes when a connection of the tenant ended, or after kDescriptorRetry for other tenants' descriptors.
   static Task<void> wait_for_room(std::shared_ptr<Control> self, bool descriptors);
 
@@ -59,10 +67,12 @@ class Control final : public Object, public std::enable_shared_from_this<Control
   ControlState state_ = ControlState::kIdle;
   std::shared_ptr<net::Bound> bound_;
   std::shared_ptr<net::Listener> listener_;
-  std::shared_ptr<Connection> admitted_;
+  std::deque<std::shared_ptr<Connection>> admitted_;
+  std::set<std::shared_ptr<Connection>> shaking_hands_;
+  std::shared_ptr<net::TlsContext> tls_;  // for peers; null: none
   WaitList accepting_;
   bool told_of_release_ = false;  // a waiter of ours stands at the quota
-  Event room_;  // for run_admit: the admitted peer was taken, a quota was given back, or the control was closed
+  Event room_;  // for run_admit: an admitted peer was taken, a handshake ended, a quota was given back, or the control was closed
 };
 
 }  // namespace wasi_netd::broker

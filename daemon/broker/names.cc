@@ -16,7 +16,7 @@ Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string 
     net::Answer answer{fixed->second, kStaticTtl};
     co_return answer;
   }
-  auto found = co_await session->tenant().resolver(*protocol).resolve(std::move(name));
+  auto found = co_await session->tenant().runtime(*protocol).resolver().resolve(std::move(name));
   // `again` would mean something else to a guest with a non-blocking fd.
   if (!found && found.error().code == Errno::again) co_return Error{Errno::io, found.error().detail};
   co_return found;

@@ -22,12 +22,13 @@ Tenant::Tenant(Loop loop, std::shared_ptr<const policy::TenantPolicy> policy, st
 
 Tenant::~Tenant() = default;
 
-net::Resolver& Tenant::resolver(const policy::Protocol& protocol) {
-  auto& resolver = resolvers_[protocol.name];
-  if (!resolver) {
-    resolver = net::make_resolver(loop_, {protocol.resolver.servers, protocol.resolver.timeout, protocol.families});
+Status Tenant::prepare() {
+  for (const policy::Protocol* protocol : policy_->protocols()) {
+    auto runtime = ProtocolRuntime::make(loop_, *protocol);
+    if (!runtime) return runtime.error();
+    runtimes_.emplace(protocol->name, std::move(*runtime));
   }
-  return *resolver;
+  return {};
 }
 
 Result<Tenant::Opened> Tenant::open_session(std::string guest, RightSet ceiling) {
@@ -98,7 +99,7 @@ void Tenant::stop(std::function<void()> done) {
   std::vector<std::shared_ptr<Connection>> connections;
   for (Connection* connection : connections_) connections.push_back(connection->shared_from_this());
   for (const auto& connection : connections) connection->abort({Errno::connaborted, "daemon stops"});
-  for (const auto& [name, resolver] : resolvers_) resolver->close();
+  for (const auto& [name, runtime] : runtimes_) runtime.resolver().close();
   gate_.close(std::move(done));
 }
 

@@ -2,7 +2,7 @@
 // Everything of one tenant: policy, quotas, sessions, resolvers. It lives on one loop, so a tenant-wide limit needs no
 // lock.
 //
-// Owned by the daemon; stop() must complete before it is destroyed. Functions run on the loop unless they say
+// Owned by the daemon; prepare() comes first, and stop() must complete before it is destroyed. Functions run on the loop unless they say
 // otherwise.
 #include <chrono>
 #include <functional>
@@ -17,6 +17,7 @@
 
 #include "daemon/base/gate.h"
 #include "daemon/broker/audit.h"
+#include "daemon/broker/protocol_runtime.h"
 #include "daemon/broker/session.h"
 #include "daemon/net/net.h"
 #include "policy/policy.h"
@@ -43,7 +44,10 @@ class Tenant {
   const Loop& loop() const { return loop_; }
   std::chrono::milliseconds linger() const { return linger_; }
   Audit& audit() { return audit_; }
-  net::Resolver& resolver(const policy::Protocol&);
+  // Makes what its protocols need besides rules. The error says which file is missing or wrong, and which protocol
+  // names it.
+  Status prepare();
+  const ProtocolRuntime& runtime(const policy::Protocol& protocol) const { return runtimes_.at(protocol.name); }
 
   // inval: the name is too long. acces: the policy does not admit this guest. nfile: session quota. connaborted: the
   // daemon is going away.
@@ -90,7 +94,7 @@ class Tenant {
   bool draining_ = false;
   std::function<void()> idle_;  // of drain()
   std::unordered_map<Token, std::shared_ptr<Session>, TokenHash> sessions_;
-  std::map<std::string, std::shared_ptr<net::Resolver>> resolvers_;
+  std::map<std::string, ProtocolRuntime> runtimes_;
   std::unordered_set<Connection*> connections_;
 };
 

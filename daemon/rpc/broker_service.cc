@@ -224,9 +224,13 @@ WASI_NETD_NOW(PeerAddress, HandleRequest, AddressReply) {
 WASI_NETD_END
 
 WASI_NETD_NOW(ConnectionInfo, HandleRequest, ConnectionInfoReply) {
-  const auto transport = calls::transport_name(session, handle_of(request.handle()));
-  if (!transport) return refuse(reply, transport.error());
-  reply.set_transport(*transport);
+  const auto facts = calls::connection_info(session, handle_of(request.handle()));
+  if (!facts) return refuse(reply, facts.error());
+  reply.set_transport(std::string(policy::to_string(facts->transport)));
+  reply.set_alpn(facts->negotiated.alpn);
+  reply.set_tls_version(facts->negotiated.tls_version);
+  reply.set_tls_cipher(facts->negotiated.tls_cipher);
+  reply.set_peer_name(facts->negotiated.peer_name);
   return grpc::Status::OK;
 }
 WASI_NETD_END

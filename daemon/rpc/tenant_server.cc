@@ -45,6 +45,7 @@ TenantServer::TenantServer(net::Loop loop, std::shared_ptr<const policy::TenantP
 TenantServer::~TenantServer() = default;
 
 Status TenantServer::listen(const std::string& socket_path) {
+  if (auto ready = tenant_.prepare(); !ready) return ready.error();
   auto listener = HostListener::open(tenant_, socket_path, [this](int fd) { admit(fd); });
   if (!listener) return listener.error();
   listener_ = std::move(*listener);

@@ -25,7 +25,7 @@ class TenantServer {
   // stop() has completed and shutdown_server() was called.
   ~TenantServer();
 
-  // Before the loop runs, or on it.
+  // On the loop. Also makes what the tenant's protocols need: an error names the file that is missing or wrong.
   Status listen(const std::string& socket_path);
   broker::Tenant& tenant() { return tenant_; }
   size_t host_count() const { return listener_ ? listener_->host_count() : 0; }

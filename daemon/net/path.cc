@@ -1,0 +1,157 @@
+#include "daemon/net/path.h"
+
+#include <functional>
+#include <utility>
+
+#include "daemon/net/proxy/tunnel.h"
+
+namespace wasi_netd::net {
+namespace {
+
+using ConnectionPtr = std::shared_ptr<Connection>;
+
+constexpr size_t kMaxTunnels = 4;
+
+// The proxy works, and the destination is what it could not reach: another address of it may do.
+bool is_of_destination(const Error& error) {
+  switch (error.code) {
+    case Errno::connrefused:
+    case Errno::hostunreach:
+    case Errno::netunreach:
+    case Errno::afnosupport:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The first address of the bound socket's family; the first of all when there is none, which is then refused.
+Endpoint reachable_from(const Endpoint& local, const std::vector<Endpoint>& addresses) {
+  const auto* ip = std::get_if<policy::IpEndpoint>(&local);
+  for (const Endpoint& address : addresses) {
+    const auto* other = std::get_if<policy::IpEndpoint>(&address);
+    if (ip && other && other->address.family == ip->address.family) return address;
+  }
+  return addresses.front();
+}
+
+class PathDial final : public Dial, public std::enable_shared_from_this<PathDial> {
+ public:
+  PathDial(Loop loop, std::shared_ptr<const Path> path, std::vector<Endpoint> targets, Endpoint asked,
+           std::shared_ptr<Bound> bound)
+      : loop_(loop),
+        path_(std::move(path)),
+        targets_(std::move(targets)),
+        asked_(std::move(asked)),
+        bound_(std::move(bound)) {}
+
+  Task<Result<ConnectionPtr>> run() override { return run_task(shared_from_this()); }
+
+  void cancel() override {
+    canceled_ = true;
+    if (auto stop = std::exchange(stop_, nullptr)) stop();
+  }
+
+ private:
+  using Self = std::shared_ptr<PathDial>;
+
+  static Task<Result<ConnectionPtr>> run_task(Self self) {
+    Result<ConnectionPtr> made = canceled();
+    if (self->path_->proxy) {
+      made = co_await through_proxy(self);
+    } else {
+      made = co_await socket_to(self, self->targets_);
+    }
+    if (made && self->path_->tls) made = co_await with_tls(self, self->path_->tls, std::move(*made), self->asked_);
+    self->stop_ = nullptr;
+    co_return made;
+  }
+
+  // What cancel() does from here on; false, with nothing stored, when it came already.
+  bool on_cancel(std::function<void()> stop) {
+    if (canceled_) return false;
+    stop_ = std::move(stop);
+    return true;
+  }
+
+  static Task<Result<ConnectionPtr>> socket_to(Self self, std::vector<Endpoint> addresses) {
+    if (auto bound = std::move(self->bound_)) {
+      if (!self->on_cancel([bound] { bound->close(); })) co_return canceled();
+      co_return co_await bound->connect(reachable_from(bound->local_endpoint(), addresses));
+    }
+    const auto race = dial_stream(self->loop_, std::move(addresses));
+    if (!self->on_cancel([race] { race->cancel(); })) co_return canceled();
+    co_return co_await race->run();
+  }
+
+  static Task<Result<ConnectionPtr>> with_tls(Self self, std::shared_ptr<TlsContext> context, ConnectionPtr inner,
+                                              Endpoint expected) {
+    if (!self->on_cancel([inner] { inner->abort(); })) {
+      inner->abort();
+      co_return canceled();
+    }
+    co_return co_await tls_connect(std::move(context), inner, std::move(expected));
+  }
+
+  static Task<Result<ConnectionPtr>> through_proxy(Self self) {
+    Result<ConnectionPtr> made = Error{Errno::inval, "no address to connect to"};
+    for (size_t i = 0; i < self->targets_.size() && i < kMaxTunnels; ++i) {
+      made = co_await to_proxy(self);
+      if (!made) break;
+      const ConnectionPtr connection = *made;
+      if (!self->on_cancel([connection] { connection->abort(); })) {
+        connection->abort();
+        co_return canceled();
+      }
+      made = co_await open_tunnel(*self->path_->proxy, connection, self->targets_[i]);
+      if (made || !is_of_destination(made.error())) break;
+    }
+    co_return made;
+  }
+
+  static Task<Result<ConnectionPtr>> to_proxy(Self self) {
+    auto addresses = co_await proxy_addresses(self);
+    if (!addresses) co_return addresses.error();
+    auto made = co_await socket_to(self, std::move(*addresses));
+    if (made && self->path_->proxy_tls) {
+      made = co_await with_tls(self, self->path_->proxy_tls, std::move(*made), self->path_->proxy->address);
+    }
+    if (!made && made.error().code != Errno::canceled) co_return self->of_proxy(made.error());
+    co_return made;
+  }
+
+  static Task<Result<std::vector<Endpoint>>> proxy_addresses(Self self) {
+    const Endpoint& proxy = self->path_->proxy->address;
+    const auto* name = std::get_if<policy::NameEndpoint>(&proxy);
+    if (!name) co_return std::vector<Endpoint>(1, proxy);
+    auto answer = co_await self->path_->proxy_resolver->resolve(name->name);
+    if (self->canceled_) co_return canceled();
+    if (!answer) co_return self->of_proxy(answer.error());
+    std::vector<Endpoint> addresses;
+    for (const policy::IpAddress& address : answer->addresses) {
+      addresses.push_back(policy::IpEndpoint{address, name->port});
+    }
+    co_return addresses;
+  }
+
+  Error of_proxy(const Error& error) const {
+    return {error.code, "proxy " + policy::to_string(path_->proxy->address) + ": " + error.detail};
+  }
+
+  const Loop loop_;
+  const std::shared_ptr<const Path> path_;
+  const std::vector<Endpoint> targets_;
+  const Endpoint asked_;
+  std::shared_ptr<Bound> bound_;
+  std::function<void()> stop_;  // ends the step under way
+  bool canceled_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<Dial> dial_path(Loop loop, std::shared_ptr<const Path> path, std::vector<Endpoint> targets,
+                                Endpoint asked, std::shared_ptr<Bound> bound) {
+  return std::make_shared<PathDial>(loop, std::move(path), std::move(targets), std::move(asked), std::move(bound));
+}
+
+}  // namespace wasi_netd::net
