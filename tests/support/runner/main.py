@@ -16,6 +16,7 @@ from report import BuildProgress, Report, TestProgress, build_failure, echo  # n
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LINT = ROOT / "tests/support/lint"
+RUNNER = ROOT / "tests/support/runner"
 ONLY_WITH_ALL = "^(long|bench)$"
 
 
@@ -71,6 +72,7 @@ class Suite:
 
     def lint(self):
         self.check("checkers-self-test", [sys.executable, str(LINT / "test_lint.py")])
+        self.check("runner-self-test", [sys.executable, str(RUNNER / "test_processes.py")])
         self.check("format", [sys.executable, str(LINT / "format.py")])
         self.check("layers", [sys.executable, str(LINT / "layers.py")])
         self.check("co_await", [sys.executable, str(LINT / "co_await.py")])
