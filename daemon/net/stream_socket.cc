@@ -252,7 +252,7 @@ Task<void> StreamSocket::finish(std::chrono::milliseconds linger) { return finis
 Task<void> StreamSocket::finish_task(Self self, std::chrono::milliseconds linger) {
   if (self->closed_) co_return;
   // From here on nothing takes back what was written, not even the end of this process.
-  const linger deliver = {0, 0};
+  const struct linger deliver = {0, 0};
   ::setsockopt(self->socket_.native_handle(), SOL_SOCKET, SO_LINGER, &deliver, sizeof deliver);
   self->cancel();  // asio tells one reader only of the peer's end
   Status shut = self->shutdown_write();
