@@ -44,7 +44,7 @@ Result<UniqueFd> open_socket(const Endpoint& what_for) {
   return Error{Errno::inval, "a name is no socket address"};
 }
 
-Result<Socket> attach(Loop loop, UniqueFd fd) {
+Result<Socket> attach(Loop loop, UniqueFd& fd) {
   Socket socket(loop);
   boost::system::error_code ec;
   // Asio keeps the family for sockets it opens itself, which it does not do here.

@@ -18,8 +18,8 @@ using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Loop>;
 // `inval` for a NameEndpoint.
 Result<UniqueFd> open_socket(const Endpoint& what_for);
 
-// Hands the descriptor to the loop's reactor. On failure it is closed.
-Result<Socket> attach(Loop, UniqueFd);
+// Hands the descriptor to the loop's reactor. On failure it stays where it is.
+Result<Socket> attach(Loop, UniqueFd&);
 
 // The errno in an asio result; 0 for the end of the stream, which asio reports as an error of its own.
 int errno_of(const boost::system::error_code&);
