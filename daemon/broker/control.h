@@ -61,7 +61,8 @@ class Control final : public Object, public std::enable_shared_from_this<Control
   std::shared_ptr<net::Listener> listener_;
   std::shared_ptr<Connection> admitted_;
   WaitList accepting_;
-  bool told_of_release_ = false;  // a waiter of ours stands at the quota
+  policy::Endpoint local_ = policy::UnixEndpoint{};  // of the socket that is in use
+  Quota::Waiter quota_waiter_;
   Event room_;  // for run_admit: the admitted peer was taken, a quota was given back, or the control was closed
 };
 
