@@ -56,6 +56,7 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   // The one stream (or notsup). again while connecting; the connect's errno when it failed.
   Result<std::shared_ptr<Stream>> take_stream();
 
+  // notconn: not established, or over.
   Result<policy::Endpoint> local_endpoint() const;
   Result<policy::Endpoint> peer_endpoint() const;
   Status set_option(net::Option, uint32_t value);

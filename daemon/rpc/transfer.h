@@ -4,7 +4,8 @@
 // Two flows on the tenant's loop. *Up* reads frames and writes them to the socket, the next frame only after the last
 // byte of the one before was taken: HTTP/2 flow control holds the host back. *Down* reads the socket and writes frames,
 // one at a time: gRPC completes a write when flow control let it pass, so the socket is read no faster than the host
-// takes it. A call that breaks without `close` resets the connection.
+// takes it. A call that breaks without `close`, or closes behind bytes that could not be delivered, resets the
+// connection.
 //
 // Memory: kReserve is charged to `buffers` for the whole call (gRPC's receive window and the smallest chunk), more for
 // larger chunks while the stream is busy. A stream nobody reads holds one chunk.
