@@ -24,8 +24,6 @@ constexpr std::pair<std::string_view, std::optional<uint64_t> Limits::*> kLimitM
     {"host_connections", &Limits::host_connections},
 };
 
-constexpr uint64_t kLeastBuffers = 64 << 10;  // one message of the data path
-
 }  // namespace
 
 Loader::Loader(Problems& problems, const Reserved& reserved, const Accounts& accounts)
@@ -96,7 +94,7 @@ Limits Loader::read_narrower(const Node* node, const Limits& wider, std::string_
     const bool is_size = member == &Limits::buffers;
     const std::optional<uint64_t> number = is_size ? parse_size(value->text) : parse_count(value->text);
     if (!number || (is_size && *number < kLeastBuffers)) {
-      problems_.error(*value, "out of range; expected at least 64KiB");
+      problems_.error(*value, "out of range; expected at least " + std::to_string(kLeastBuffers >> 10) + "KiB");
     } else if (wider.*member && *number > *(wider.*member)) {
       problems_.error(*value, "can never take effect: wider than `" + std::string(wider_name) + "`, which allows " +
                                   std::to_string(*(wider.*member)) + (is_size ? " bytes" : ""));

@@ -50,6 +50,9 @@ struct Decision {
   bool permitted() const { return verdict != Verdict::kDeny; }
 };
 
+// The least that `buffers` may be: what a stream is charged before its first byte, so with less no stream could move any.
+inline constexpr uint64_t kLeastBuffers = 72 << 10;
+
 struct Limits {  // nullopt: no limit of that kind
   std::optional<uint64_t> sessions, handles, connections, buffers /* bytes */, host_connections;
 };
