@@ -41,11 +41,12 @@ bool expand(const std::string& path, std::vector<std::string>& files) {
 int check(const CheckOptions& options) {
   const policy::Accounts accounts =
       options.any_account ? policy::Accounts{any_account, any_account} : policy::system_accounts();
+  const policy::Reserved reserved = policy::reserve(options.reserved);
   bool good = true;
   std::vector<std::string> files;
   for (const std::string& path : options.paths) good = expand(path, files) && good;
   for (const std::string& file : files) {
-    const policy::LoadResult result = policy::load_file(file, {options.reserved}, accounts);
+    const policy::LoadResult result = policy::load_file(file, reserved, accounts);
     for (const policy::LoadError& error : result.errors) complain(to_string(error));
     for (const policy::LoadError& warning : result.warnings) {
       complain(to_string(policy::LoadError{warning.file, warning.line, warning.column, "warning: " + warning.message}));

@@ -91,7 +91,7 @@ void print_text(const Decision& decision, const std::string& prefix, const std::
 
 int explain(const ExplainOptions& options) {
   const policy::LoadResult loaded =
-      policy::load_file(options.policy, {options.reserved}, policy::Accounts{any_account, any_account});
+      policy::load_file(options.policy, policy::reserve(options.reserved), policy::Accounts{any_account, any_account});
   for (const policy::LoadError& error : loaded.errors) std::fprintf(stderr, "%s\n", to_string(error).c_str());
   if (loaded.policy == nullptr) return kMisused;
 
