@@ -158,6 +158,14 @@ void Loader::run_test(const Node& test, const TenantPolicy& policy) {
   const size_t space = std::min(asked.text.find(' '), asked.text.size());
   Question question{text_of("guest"), asked.text.substr(0, space), *operation, {}, text_of("via")};
   if (space < asked.text.size()) question.address = asked.text.substr(space + 1);
+  // Refused whatever the rules say, it would pass as a test of them.
+  if (policy.protocol(question.protocol) == nullptr) {
+    return problems_.error(asked, "the test asks nothing: the tenant has no protocol '" + question.protocol + "'");
+  }
+  if (!policy.guest(question.guest)) {
+    const std::string who = question.guest.empty() ? "a guest without a name" : "the guest '" + question.guest + "'";
+    problems_.warning(asked, "the test asks no rule: `guests` does not admit " + who);
+  }
   std::string error;
   const std::optional<Request> request = parse_question(policy, question, error);
   if (!request) return problems_.error(asked, "the test asks nothing: " + error);

@@ -207,15 +207,49 @@ TEST(LoaderErrors, TestsThatFail) {
        "9:15: the test asks nothing: expected a host name without a port"},
       {"{connect: \"web a.example:80\", via: a.example, expect: allow}",
        "9:15: the test asks nothing: a name to come from goes with an IP address"},
-      {"{connect: \"wbe a.example:443\", expect: allow}",
-       "9:15: the test fails: expected allow, and the answer is deny: the tenant does not have this protocol (t.yaml:4 "
-       "protocols)"},
       {"{connect: \"web a.example:443\", expect: would_deny}", "9:44: expected one of allow, deny, found 'would_deny'"},
   };
   for (const BadText& row : kTable) {
     EXPECT_THAT(errors_of_good_with("tests:\n  - " + std::string(row.text) + "\n"), ElementsAre(row.expected))
         << row.text;
   }
+}
+
+TEST(LoaderErrors, TestsThatWouldPassWithoutAskingARule) {
+  const BadText kTable[] = {
+      {"{connect: \"wbe a.example:443\", expect: deny}",
+       "9:15: the test asks nothing: the tenant has no protocol 'wbe'"},
+      {"{connect: \"wbe a.example:443\", expect: allow}",
+       "9:15: the test asks nothing: the tenant has no protocol 'wbe'"},
+      {"{resolve: a.example, expect: deny}", "9:15: the test asks nothing: the tenant has no protocol 'a.example'"},
+      {"{open: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
+       "9:12: the test asks nothing: a name to come from goes with connect and resolve only"},
+      {"{listen: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
+       "9:14: the test asks nothing: a name to come from goes with connect and resolve only"},
+      {"{accept: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
+       "9:14: the test asks nothing: a name to come from goes with connect and resolve only"},
+  };
+  for (const BadText& row : kTable) {
+    EXPECT_THAT(errors_of_good_with("tests:\n  - " + std::string(row.text) + "\n"), ElementsAre(row.expected))
+        << row.text;
+  }
+}
+
+// That a guest is not admitted may be what the test is about, so this is no error.
+TEST(LoaderErrors, ATestForAGuestThatIsNotAdmittedIsAWarning) {
+  const LoadResult result = load_text(std::string(kGood) +
+                                          "guests: {billing: {}}\n"
+                                          "tests:\n"
+                                          "  - {guest: biling, connect: \"web a.example:443\", expect: deny}\n"
+                                          "  - {connect: \"web b.example:443\", expect: deny}\n"
+                                          "  - {guest: billing, connect: \"web b.example:443\", expect: deny}\n",
+                                      "t.yaml", testing::kReserved, testing::kAccounts);
+  EXPECT_TRUE(result.policy);
+  ASSERT_EQ(result.warnings.size(), 2u);
+  EXPECT_EQ(to_string(result.warnings[0]),
+            "t.yaml:10:30: the test asks no rule: `guests` does not admit the guest 'biling'");
+  EXPECT_EQ(to_string(result.warnings[1]),
+            "t.yaml:11:15: the test asks no rule: `guests` does not admit a guest without a name");
 }
 
 TEST(LoaderErrors, InAuditModeTestsAskTheRules) {
