@@ -7,6 +7,8 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "policy/printable.h"
+
 namespace wasi_netd::policy {
 namespace {
 
@@ -46,6 +48,11 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check(mark, tag, anchor);
+    // No rule, name or path has use for one, and every message that shows the text would carry it on.
+    if (has_control(value)) {
+      throw Unacceptable{mark.line + 1, mark.column + 1,
+                         "a text with a control character, such as an escape or line break"};
+    }
     Node node = make_node(Node::Kind::kScalar, mark);
     node.plain = tag == "?";
     if (!node.plain) last_quoted_ = mark;
@@ -136,7 +143,7 @@ std::optional<TextFault> find_fault(std::string_view text) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c == '\0') return TextFault{i, "a NUL byte"};
     if (c == '\r') return TextFault{i, "a carriage return without a line feed"};
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) return TextFault{i, "a control character"};
+    if (c != '\n' && c != '\t' && has_control(text.substr(i, length))) return TextFault{i, "a control character"};
     i += length;
   }
   return std::nullopt;
