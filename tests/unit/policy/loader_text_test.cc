@@ -94,6 +94,11 @@ TEST(LoaderText, WhatIsNotOnePlainDocumentIsRefused) {
       {"version: !!int 1\n", "t.yaml:1:10: tags are not allowed"},
       {"limits: !custom {a: 1}\n", "t.yaml:1:9: tags are not allowed"},
       {"tenant: !!binary dA==\n", "t.yaml:1:9: tags are not allowed"},
+      {"mode: ! audit\n", "t.yaml:1:7: tags are not allowed"},  // the non-specific tag
+      {"mode: ! \"audit\"\n", "t.yaml:1:7: tags are not allowed"},
+      {"# é\nlimits: ! {handles: 1}\n", "t.yaml:2:9: tags are not allowed"},
+      {"a: [b, ! [c]]\n", "t.yaml:1:8: tags are not allowed"},
+      {"! a: b\n", "t.yaml:1:1: tags are not allowed"},
       {"a: @name\n", "t.yaml:1:4: not YAML: text that begins with this character needs quotes"},
       {"a: [1, 2\n", "t.yaml:2:1: not YAML: end of sequence flow not found"},
       {"a: {b: 1\n", "t.yaml:2:1: not YAML: end of map flow not found"},
