@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Examines the policies of wasi-netd tenants.", "wasi-netctl"};
   app.set_version_flag("--version", std::string("wasi-netctl ") + WASI_NETD_VERSION);
   app.require_subcommand(1);
-  const char* reserved_text = "Unix paths below this prefix belong to the daemon and no rule opens them (repeatable)";
+  const char* reserved_text = "A directory of the daemon, whose paths no rule opens (repeatable; replaces the default)";
 
   CheckOptions check_options;
   CLI::App* check_command = app.add_subcommand("check", "Says what is wrong with policy files, as file:line:column");

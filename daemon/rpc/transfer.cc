@@ -14,11 +14,6 @@ using broker::Stream;
 using broker::Tenant;
 using Rpc = RpcStream<v1::TransferRequest, v1::TransferReply>;
 
-constexpr size_t kSmallestChunk = 4 * 1024;
-// A chunk is in memory twice while it is sent: as we read it and as gRPC serialised it.
-constexpr size_t kCopies = 2;
-constexpr size_t kReserve = kReceiveWindow + kCopies * kSmallestChunk;
-
 // How much to read at once: follows what the stream delivers, between kSmallestChunk and kChunk, as far as `buffers`
 // allows.
 class Chunk {

@@ -19,6 +19,11 @@ namespace wasi_netd::rpc {
 inline constexpr size_t kChunk = 64 * 1024;
 // What gRPC may receive ahead of us on one call (GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES).
 inline constexpr size_t kReceiveWindow = 64 * 1024;
+inline constexpr size_t kSmallestChunk = 4 * 1024;
+// A chunk is in memory twice while it is sent: as we read it and as gRPC serialised it.
+inline constexpr size_t kCopies = 2;
+inline constexpr size_t kReserve = kReceiveWindow + kCopies * kSmallestChunk;
+static_assert(kReserve == policy::kLeastBuffers, "a policy with less would let no stream move a byte");
 
 // From a gRPC thread.
 grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* start_transfer(broker::Tenant&,
