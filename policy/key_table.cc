@@ -107,7 +107,7 @@ constexpr Type kProtocols{.kind = Kind::kMap,
 constexpr Type kCount{.kind = Kind::kInteger, .expected = "a whole number", .min = 1, .max = kMany};
 constexpr std::string_view kHandlesText = "Open handles of all kinds.";
 constexpr std::string_view kConnectionsText = "Connections, those being made included.";
-constexpr std::string_view kBuffersText = "Memory for bytes on their way, at least 72KiB.";
+constexpr std::string_view kBuffersText = "Memory for bytes on their way, at least 128KiB.";
 constexpr Key kSessionLimitKeys[] = {
     {"handles", &kCount, false, kHandlesText},
     {"connections", &kCount, false, kConnectionsText},

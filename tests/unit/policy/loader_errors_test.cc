@@ -170,14 +170,14 @@ TEST(LoaderErrors, LimitsAndGuests) {
 
 TEST(LoaderErrors, BuffersInWhichNoStreamCouldMoveAByte) {
   const BadText kTable[] = {
-      {"limits: {buffers: 64KiB}\n", "8:19: out of range; expected at least 72KiB"},
-      {"limits: {buffers: 71KiB}\n", "8:19: out of range; expected at least 72KiB"},
-      {"limits: {per_session: {buffers: 71KiB}}\n", "8:33: out of range; expected at least 72KiB"},
-      {"guests: {a: {limits: {buffers: 71KiB}}}\n", "8:32: out of range; expected at least 72KiB"},
+      {"limits: {buffers: 64KiB}\n", "8:19: out of range; expected at least 128KiB"},
+      {"limits: {buffers: 127KiB}\n", "8:19: out of range; expected at least 128KiB"},
+      {"limits: {per_session: {buffers: 127KiB}}\n", "8:33: out of range; expected at least 128KiB"},
+      {"guests: {a: {limits: {buffers: 127KiB}}}\n", "8:32: out of range; expected at least 128KiB"},
   };
   for (const BadText& row : kTable) EXPECT_THAT(errors_of_good_with(row.text), ElementsAre(row.expected)) << row.text;
-  for (const char* text : {"limits: {buffers: 72KiB}\n", "limits: {per_session: {buffers: 72KiB}}\n",
-                           "guests: {a: {limits: {buffers: 72KiB}}}\n"}) {
+  for (const char* text : {"limits: {buffers: 128KiB}\n", "limits: {per_session: {buffers: 128KiB}}\n",
+                           "guests: {a: {limits: {buffers: 128KiB}}}\n"}) {
     EXPECT_THAT(errors_of_good_with(text), IsEmpty()) << text;
   }
 }
