@@ -9,6 +9,8 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "engines/text.h"
+
 namespace wasi_netd::host {
 namespace {
 
@@ -35,10 +37,12 @@ class Reader {
   }
 
  private:
+  // The message may show the file's own text, which must not forge a line or control a terminal.
   void report(const YAML::Mark& mark, const std::string& message) {
     const int line = mark.is_null() ? 1 : mark.line + 1;
     const int column = mark.is_null() ? 1 : mark.column + 1;
-    manifest_.errors.push_back(path_ + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message);
+    manifest_.errors.push_back(path_ + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " +
+                               engines::one_line(message));
   }
 
   // Calls on_key(key text, key node, value node) for each key of a map, once; a repeated key is an error.

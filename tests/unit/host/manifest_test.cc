@@ -26,6 +26,20 @@ TEST(Manifest, AGuestNeedsASocketAndAModuleAndHasDefaultsForTheRest) {
   EXPECT_EQ(guest.stdio[1].kind, Stdio::Kind::kInherit);
 }
 
+TEST(Manifest, ErrorsAreOnePrintableLineWhateverTheFileSays) {
+  const std::pair<const char*, const char*> kTable[] = {
+      {"\"\\e[2J\\ndir/hosts.yaml:1:1: forged\": 1\nguests: [{socket: s, wasm: g.wasm}]\n",
+       "dir/hosts.yaml:1:1: unknown key ' [2J dir/hosts.yaml:1:1: forged', expected 'guests'"},
+      {"guests: [{socket: s, wasm: g.wasm, engine: \"a\\0\\x9b2Jb\"}]\n",
+       "dir/hosts.yaml:1:44: expected wasmtime or wabt"},
+      {"guests: [{socket: s, wasm: g.wasm, engine: \"a\\x9b2J\\nb\"}]\n",
+       "dir/hosts.yaml:1:44: expected wasmtime or wabt, found 'a 2J b'"},
+  };
+  for (const auto& [text, expected] : kTable) {
+    EXPECT_EQ(read(text).errors, std::vector<std::string>{expected}) << text;
+  }
+}
+
 TEST(Manifest, EveryKeyIsRead) {
   const auto manifest = read(R"(guests:
   - name: billing
