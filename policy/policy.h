@@ -52,7 +52,7 @@ struct Decision {
 
 // The least that `buffers` may be: what a stream is charged before its first byte, so with less no stream could move
 // any.
-inline constexpr uint64_t kLeastBuffers = 128 << 10;
+inline constexpr uint64_t kLeastBuffers = 160 << 10;
 
 struct Limits {  // nullopt: no limit of that kind
   std::optional<uint64_t> sessions, handles, connections, buffers /* bytes */, host_connections;

@@ -23,8 +23,9 @@ inline constexpr size_t kSmallestChunk = 4 * 1024;
 // A chunk is in memory twice while it is sent: as we read it and as gRPC serialised it.
 inline constexpr size_t kCopies = 2;
 // What a call may hold without being asked: the frame that the peer has not taken yet, what gRPC received behind it
-// (measured: twice the window), the call itself, and the smallest chunk of the other direction.
-inline constexpr size_t kReserve = kChunk + 2 * kReceiveWindow + 24 * 1024 + kCopies * kSmallestChunk;
+// (measured: up to three times the window), the call and the objects around it, and the smallest chunk of the other
+// direction.
+inline constexpr size_t kReserve = kChunk + 3 * kReceiveWindow + 40 * 1024 + kCopies * kSmallestChunk;
 static_assert(kReserve == policy::kLeastBuffers, "a policy with less would let no stream move a byte");
 
 // From a gRPC thread.

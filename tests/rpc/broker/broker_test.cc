@@ -347,7 +347,7 @@ TEST_F(BrokerTest, AnUnreadStreamHoldsOneChunkAndTheCharge) {
 
 TEST_F(BrokerTest, ATransferBeyondTheBufferQuotaIsRefusedAndTheStreamStaysUsable) {
   daemon_.stop();
-  daemon_.add_tenant("acme", std::string(kSections).replace(std::string(kSections).find("4MiB"), 4, "160KiB"));
+  daemon_.add_tenant("acme", std::string(kSections).replace(std::string(kSections).find("4MiB"), 4, "240KiB"));
   daemon_.start();
   Host host(daemon_.socket_path("acme"));
   RawSession session(host);

@@ -146,7 +146,7 @@ TEST(Peers, AnyEntryWithAllItsKeysMatches) {
 TEST(LoadedValues, LimitsAndTheirNarrowing) {
   const Loaded policy(std::string(kProtocols) +
                       "limits: {sessions: 100, handles: 1000, connections: 500, buffers: 64MiB, host_connections: 8,\n"
-                      "         per_session: {handles: 50, buffers: 128KiB}}\n");
+                      "         per_session: {handles: 50, buffers: 256KiB}}\n");
   EXPECT_EQ(policy->limits().sessions, 100u);
   EXPECT_EQ(policy->limits().handles, 1000u);
   EXPECT_EQ(policy->limits().connections, 500u);

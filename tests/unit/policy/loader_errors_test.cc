@@ -146,9 +146,9 @@ TEST(LoaderErrors, LimitsAndGuests) {
        "8:19: expected a whole number from 1 to 1000000, found '99999999999999999999999'"},
       {"limits: {handles: many}\n", "8:19: expected a whole number from 1 to 1000000, found 'many'"},
       {"limits: {handles: 1_000}\n", "8:19: expected a whole number from 1 to 1000000, found '1_000'"},
-      {"limits: {buffers: 64MB}\n", "8:19: expected a size such as 128KiB, 64MiB or 1GiB, found '64MB'"},
+      {"limits: {buffers: 64MB}\n", "8:19: expected a size such as 160KiB, 64MiB or 1GiB, found '64MB'"},
       {"limits: {buffers: 65536}\n",
-       "8:19: '65536' is a number or truth value in YAML; expected a size such as 128KiB, 64MiB or 1GiB, in quotes"},
+       "8:19: '65536' is a number or truth value in YAML; expected a size such as 160KiB, 64MiB or 1GiB, in quotes"},
       {"limits: {handles: 5, per_session: {handles: 6}}\n",
        "8:45: can never take effect: wider than `limits`, which allows 5"},
       {"limits: {buffers: 1MiB, per_session: {buffers: 2MiB}}\n",
@@ -170,14 +170,14 @@ TEST(LoaderErrors, LimitsAndGuests) {
 
 TEST(LoaderErrors, BuffersInWhichNoStreamCouldMoveAByte) {
   const BadText kTable[] = {
-      {"limits: {buffers: 64KiB}\n", "8:19: out of range; expected at least 128KiB"},
-      {"limits: {buffers: 127KiB}\n", "8:19: out of range; expected at least 128KiB"},
-      {"limits: {per_session: {buffers: 127KiB}}\n", "8:33: out of range; expected at least 128KiB"},
-      {"guests: {a: {limits: {buffers: 127KiB}}}\n", "8:32: out of range; expected at least 128KiB"},
+      {"limits: {buffers: 64KiB}\n", "8:19: out of range; expected at least 160KiB"},
+      {"limits: {buffers: 159KiB}\n", "8:19: out of range; expected at least 160KiB"},
+      {"limits: {per_session: {buffers: 159KiB}}\n", "8:33: out of range; expected at least 160KiB"},
+      {"guests: {a: {limits: {buffers: 159KiB}}}\n", "8:32: out of range; expected at least 160KiB"},
   };
   for (const BadText& row : kTable) EXPECT_THAT(errors_of_good_with(row.text), ElementsAre(row.expected)) << row.text;
-  for (const char* text : {"limits: {buffers: 128KiB}\n", "limits: {per_session: {buffers: 128KiB}}\n",
-                           "guests: {a: {limits: {buffers: 128KiB}}}\n"}) {
+  for (const char* text : {"limits: {buffers: 160KiB}\n", "limits: {per_session: {buffers: 160KiB}}\n",
+                           "guests: {a: {limits: {buffers: 160KiB}}}\n"}) {
     EXPECT_THAT(errors_of_good_with(text), IsEmpty()) << text;
   }
 }
