@@ -55,8 +55,8 @@ Guest::~Guest() {
 void Guest::finish() {
   const Deadline deadline =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(session_->linger_ms()) + kLingerMargin;
-  fds_.for_each([](int32_t, Descriptor& descriptor) {
-    if (descriptor.stream) descriptor.stream->close();
+  fds_.for_each([&](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream) descriptor.stream->close(deadline);
   });
   bool delivered = true;
   {

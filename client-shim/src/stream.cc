@@ -65,6 +65,12 @@ Errno Stream::open(Waker::Lock& lock) {
   return err::success;
 }
 
+Errno Stream::open_decided(Waker::Lock& lock) {
+  Errno outcome = open(lock);
+  if (outcome == err::success) outcome = wait(lock, false, [this] { return !queue_.deciding(); });
+  return outcome == err::success ? queue_.take_refusal() : outcome;
+}
+
 Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count) {
   const size_t wanted = total(buffers);
   const size_t enough = all && peek && !nonblock ? std::min(wanted, StreamQueue::kChunk) : 1;
@@ -90,11 +96,10 @@ Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool
 Errno Stream::write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count) {
   count = 0;
   Waker::Lock lock = waker_->lock();
-  Errno outcome = open(lock);
+  Errno outcome = open_decided(lock);
   size_t index = 0;
   size_t offset = 0;  // into buffers[index]
   while (outcome == err::success) {
-    outcome = queue_.take_refusal();
     // All buffers go into the queue before the next frame is cut from it.
     while (outcome == err::success && index < buffers.size()) {
       const wasi_netd_ciovec& buffer = buffers[index];
@@ -117,8 +122,7 @@ Errno Stream::write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, si
 
 Errno Stream::shutdown(bool reading, bool writing) {
   Waker::Lock lock = waker_->lock();
-  Errno outcome = open(lock);
-  if (outcome == err::success) outcome = queue_.take_refusal();
+  Errno outcome = open_decided(lock);
   if (outcome != err::success) return outcome;
   if (reading) queue_.stop_reading();
   if (writing) outcome = queue_.finish();
@@ -126,8 +130,10 @@ Errno Stream::shutdown(bool reading, bool writing) {
   return outcome;
 }
 
-bool Stream::close() {
+bool Stream::close(Deadline deadline) {
   Waker::Lock lock = waker_->lock();
+  waker_->wait(lock, deadline,
+               [this] { return !queue_.deciding() || handle_->broken_while_waiting() != err::success; });
   by_rpc_ = !queue_.close();
   advance(lock);
   return !by_rpc_;
