@@ -134,31 +134,32 @@ Errno Guest::revive() {
   fds_.for_each([&](int32_t, Descriptor& descriptor) {
     if (descriptor.kind == Kind::kProtocol) protocols.push_back(&descriptor);
   });
+  // One that fails does so again, and is told, at its next use.
   for (Descriptor* descriptor : protocols) rebind(*descriptor);
   return err::success;
 }
 
-// Gives a protocol fd the object of its name in the present session, none if there is no such object any more. Rights
-// it had given up stay given up.
-void Guest::rebind(Descriptor& descriptor) {
+// Gives a protocol fd the object of its name in the present session; notcapable if there is no such object any more.
+// Rights it had given up stay given up.
+Errno Guest::rebind(Descriptor& descriptor) {
   descriptor.handle.reset();
   const auto& protocols = session_->protocols();
   const auto protocol = std::ranges::find(protocols, descriptor.protocol, &Session::Protocol::name);
-  if (protocol == protocols.end()) return;
+  if (protocol == protocols.end()) return err::notcapable;
   auto handle = std::make_shared<Handle>(session_, protocol->token);
   descriptor.rights.base &= protocol->rights.base;
   descriptor.rights.inheriting &= protocol->rights.inheriting;
-  if (descriptor.rights == protocol->rights) {
+  if (descriptor.granted && descriptor.rights == protocol->rights) {
     descriptor.handle = std::move(handle);
-    return;
+    return err::success;
   }
   UnaryCall<v1::RightsRequest, v1::HandleReply> call(*handle);
   call.request.set_handle(protocol->token);
   call.request.mutable_rights()->set_base(descriptor.rights.base);
   call.request.mutable_rights()->set_inheriting(descriptor.rights.inheriting);
-  if (run(call, &Async::Restrict) == err::success) {
-    descriptor.handle = std::make_shared<Handle>(session_, call.reply.handle());
-  }
+  const Errno error = run(call, &Async::Restrict);
+  if (error == err::success) descriptor.handle = std::make_shared<Handle>(session_, call.reply.handle());
+  return error;
 }
 
 }  // namespace wasi_netd::shim

@@ -6,7 +6,8 @@
 //
 // Rights are looked up in the fd table's copies first, so that obvious misuse fails early; the daemon enforces them.
 // After the daemon was away the next open or resolve through a protocol fd opens a new session, in which every
-// protocol fd stands for the object of the same name, with no more rights than it had; all other fds stay dead.
+// protocol fd stands for the object of the same name, with no more rights than it had; all other fds stay dead. No two
+// fds share a token: closing one would end the other.
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,7 +40,7 @@ struct Descriptor {
   Rights rights;
   std::string protocol;            // kProtocol: its name
   bool granted = false;            // kProtocol: by the policy; found by name. Else a weaker one that the guest made
-  std::shared_ptr<Handle> handle;  // network kinds; null: a protocol that the present policy does not give
+  std::shared_ptr<Handle> handle;  // network kinds; null: a protocol that could not be had from the present session
   std::unique_ptr<Stream> stream;  // kStream
   std::unique_ptr<Stdio> stdio;    // kStdio
 };
@@ -97,7 +98,7 @@ class Guest {
   void add_protocols();
   // Makes sure that the session of the protocol fds is alive.
   Errno revive();
-  void rebind(Descriptor& descriptor);
+  Errno rebind(Descriptor& descriptor);
 
   // The entry if it is a network fd: badf, notsock.
   Errno find_network(int32_t fd, Descriptor*& out) const;

@@ -42,9 +42,11 @@ Errno Guest::find(int32_t fd, Kind kind, uint64_t right, Descriptor*& out) const
 }
 
 Errno Guest::find_live(int32_t fd, Descriptor*& out) {
-  const Descriptor* const descriptor = fds_.find(fd);
+  Descriptor* const descriptor = fds_.find(fd);
   if (descriptor != nullptr && descriptor->kind == Kind::kProtocol) {
-    if (const Errno error = revive(); error != err::success) return error;
+    Errno error = revive();
+    if (error == err::success && !descriptor->handle) error = rebind(*descriptor);
+    if (error != err::success) return error;
   }
   return find_network(fd, out);
 }

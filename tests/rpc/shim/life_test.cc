@@ -240,6 +240,58 @@ TEST_F(ShimDaemonGone, RightsThatWereGivenUpStayGivenUp) {
   EXPECT_EQ(errno_of_throw([&] { guest_->open(net, "0.0.0.0:0", 0, open); }), WASI_NETD_ERRNO_success);
 }
 
+class ShimTwinOfAProtocol : public ShimDaemonGone {
+ protected:
+  // A second fd of the same object, with rights as wide.
+  Fd twin_of(int32_t protocol) {
+    wasi_netd_fdstat stat{};
+    int32_t number = -1;
+    client::check(wasi_netd_fdstat_get(guest_->get(), protocol, &stat), "fdstat_get");
+    client::check(wasi_netd_restrict(guest_->get(), protocol, stat.rights_base, stat.rights_inheriting, &number),
+                  "restrict");
+    return {guest_->get(), number};
+  }
+  wasi_netd_errno open_errno(int32_t protocol) {
+    return errno_of_throw([&] { guest_->open(protocol, "0.0.0.0:0"); });
+  }
+  void restart_daemon(const std::string& policy = kLoopbackPolicy) {
+    stop_daemon();
+    eventually([&] { return open_errno(guest_->protocol("net")) == WASI_NETD_ERRNO_badf; });  // noticed
+    start_daemon(policy);
+  }
+};
+
+TEST_F(ShimTwinOfAProtocol, ClosedAfterTheDaemonCameBackLeavesTheProtocolAlone) {
+  const int32_t net = guest_->protocol("net");
+  Fd twin = twin_of(net);
+  restart_daemon();
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(twin.number()), WASI_NETD_ERRNO_success);
+  twin.close();
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+}
+
+TEST_F(ShimTwinOfAProtocol, OutlivesTheProtocolClosedAfterTheDaemonCameBack) {
+  const int32_t net = guest_->protocol("net");
+  Fd twin = twin_of(net);
+  restart_daemon();
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(wasi_netd_close(guest_->get(), net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(twin.number()), WASI_NETD_ERRNO_success);
+}
+
+TEST_F(ShimTwinOfAProtocol, ThatCouldNotComeBackWithTheDaemonDoesAtItsNextUse) {
+  const int32_t net = guest_->protocol("net");
+  Fd first = twin_of(net);
+  Fd second = twin_of(net);
+  restart_daemon(std::string(kLoopbackPolicy) + "limits: {handles: 3}\n");  // both protocols and one twin
+  EXPECT_EQ(open_errno(second.number()), WASI_NETD_ERRNO_mfile);
+  first.close();
+  EXPECT_EQ(wasi_netd_close(guest_->get(), guest_->protocol("local")), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(second.number()), WASI_NETD_ERRNO_success);
+}
+
 TEST_F(ShimDaemonGone, AnIdleConnectionThatDiedIsReplaced) {
   guest_.reset();  // nobody is left to notice
   stop_daemon();
