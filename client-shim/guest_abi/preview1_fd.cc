@@ -69,38 +69,13 @@ wasi_netd_errno sock_send(Call& call) {
 // (fd, how)
 wasi_netd_errno sock_shutdown(Call& call) { return wasi_netd_shutdown(call.guest(), call.fd(0), call.u32(1)); }
 
-// Gives an accepted stream the flags that its acceptor asked for; asks for the right to only where they differ.
-wasi_netd_errno set_flags(const Call& call, int32_t stream, uint32_t flags) {
-  wasi_netd_fdstat stat;
-  const auto error = wasi_netd_fdstat_get(call.guest(), stream, &stat);
-  if (error != errc::success || stat.flags == flags) return error;
-  return wasi_netd_fdstat_set_flags(call.guest(), stream, static_cast<uint16_t>(flags));
-}
-
-// (fd, fdflags, out_fd*). preview1's socket is our connection and its one stream in a single fd: accept the
-// connection, take its stream, let the connection go (the stream keeps it alive).
+// (fd, fdflags, out_fd*)
 wasi_netd_errno sock_accept(Call& call) {
   const auto socket_fd = call.out<int32_t>(2);
   if (!socket_fd) return errc::fault;
-  const uint32_t flags = call.u32(1);
-  wasi_netd_fdstat control;
-  auto error = require_kind(call, call.fd(0), WASI_NETD_KIND_CONTROL, &control);
-  if (error != errc::success) return error;
-  if ((control.rights_base & right(WASI_NETD_RIGHT_BIT_sock_accept)) == 0) return errc::notcapable;
-  if ((flags & ~uint32_t{WASI_NETD_FDFLAG_NONBLOCK}) != 0) return errc::inval;
-  int32_t connection = -1;
-  error = wasi_netd_accept(call.guest(), call.fd(0), &connection);
-  if (error != errc::success) return error;
-  int32_t stream = -1;
-  error = wasi_netd_stream_accept(call.guest(), connection, &stream);
-  wasi_netd_close(call.guest(), connection);
-  if (error != errc::success) return error;
-  error = set_flags(call, stream, flags);
-  if (error == errc::success) {
-    socket_fd.set(stream);
-  } else {
-    wasi_netd_close(call.guest(), stream);
-  }
+  int32_t made = -1;
+  const auto error = wasi_netd_sock_accept(call.guest(), call.fd(0), call.u32(1), &made);
+  if (error == errc::success) socket_fd.set(made);
   return error;
 }
 

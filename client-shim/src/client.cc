@@ -277,6 +277,12 @@ wasi_netd_errno wasi_netd_send(wasi_netd_guest* guest, int32_t fd, const wasi_ne
                         [&](shim::Guest& self, auto buffers, size_t& moved) { return self.send(fd, buffers, moved); });
 }
 
+wasi_netd_errno wasi_netd_sock_accept(wasi_netd_guest* guest, int32_t control_fd, uint32_t fdflags,
+                                      int32_t* out_stream_fd) {
+  return new_fd(guest, out_stream_fd,
+                [&](shim::Guest& self, int32_t& fd) { return self.sock_accept(control_fd, fdflags, fd); });
+}
+
 wasi_netd_errno wasi_netd_shutdown(wasi_netd_guest* guest, int32_t fd, uint32_t how) {
   return with(guest, {}, [&](shim::Guest& self) { return self.shutdown(fd, how); });
 }

@@ -79,6 +79,7 @@ Errno Guest::renumber(int32_t from, int32_t to) {
 
 void Guest::dispose(std::unique_ptr<Descriptor> descriptor) {
   reap();
+  if (descriptor->accepted) close_handle(*descriptor->accepted->handle);
   if (!descriptor->stream) {
     if (descriptor->handle) close_handle(*descriptor->handle);
     return;

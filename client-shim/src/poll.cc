@@ -50,6 +50,16 @@ bool is_handle(const Item& item) {
   return item.descriptor != nullptr && item.descriptor->handle && !item.descriptor->stream;
 }
 
+// What of the item's interest holds for a control or connection, as far as is known. Under the lock.
+uint32_t holding(const Item& item) {
+  const uint32_t accepted = item.descriptor->accepted ? Readiness::kReadable : 0;
+  return item.descriptor->handle->readiness.holding(item.interest) | (accepted & item.interest);
+}
+// Whether the daemon must be asked.
+bool unknown(const Item& item) {
+  return is_handle(item) && holding(item) == 0 && item.descriptor->handle->readiness.unknown(item.interest);
+}
+
 Errno make_clock(const wasi_netd_subscription& subscription, Clock& out) {
   if (subscription.clock_id != WASI_NETD_CLOCK_REALTIME && subscription.clock_id != WASI_NETD_CLOCK_MONOTONIC) {
     return err::inval;
@@ -150,11 +160,7 @@ void Poll::prepare_fd(Descriptor* descriptor, Item& item) {
   item.interest = reading ? Readiness::kReadable : Readiness::kWritable;
 }
 
-bool Poll::must_ask() const {
-  return std::ranges::any_of(items_, [](const Item& item) {
-    return is_handle(item) && item.descriptor->handle->readiness.unknown(item.interest);
-  });
-}
+bool Poll::must_ask() const { return std::ranges::any_of(items_, unknown); }
 
 // Asks for every state that is not known, all at once, and waits for the answers.
 void Poll::ask_daemon() {
@@ -167,7 +173,7 @@ void Poll::ask_daemon() {
   {
     const Waker::Lock guard = waker_.lock();
     for (Item& item : items_) {
-      if (!is_handle(item) || !item.descriptor->handle->readiness.unknown(item.interest)) continue;
+      if (!unknown(item)) continue;
       questions.emplace_back(item, *item.descriptor->handle);
     }
   }
@@ -223,7 +229,7 @@ bool Poll::look_at(const Item& item, bool waited, wasi_netd_event& event) const 
   event.error = waited ? handle.broken_while_waiting() : handle.usable();
   if (event.error != err::success) return true;
   if (!is_stream(item)) {
-    const uint32_t holds = handle.readiness.holding(item.interest);
+    const uint32_t holds = holding(item);
     if ((holds & Readiness::kHangup) != 0) event.flags = WASI_NETD_EVENT_HANGUP;
     return holds != 0;
   }

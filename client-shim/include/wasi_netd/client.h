@@ -156,6 +156,11 @@ WASI_NETD_API wasi_netd_errno wasi_netd_recv(wasi_netd_guest*, int32_t fd, const
                                              uint32_t flags, size_t* out_read, uint32_t* out_flags);
 WASI_NETD_API wasi_netd_errno wasi_netd_send(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
                                              size_t* out_written);
+/* accept and stream_accept in one, for guests that know only preview1: the stream of the next connection. What lacks a
+ * right answers `notcapable` before a peer is taken; where the stream's handle is one too many (`mfile`) the connection
+ * waits for the next accept. */
+WASI_NETD_API wasi_netd_errno wasi_netd_sock_accept(wasi_netd_guest*, int32_t control_fd, uint32_t fdflags,
+                                                    int32_t* out_stream_fd);
 /* Of a stream: as POSIX. Of a connection: ends it now, whichever direction is named. */
 WASI_NETD_API wasi_netd_errno wasi_netd_shutdown(wasi_netd_guest*, int32_t fd, uint32_t how);
 /* Always succeeds on an open fd, whatever became of the object. Bytes written before are still delivered. */
