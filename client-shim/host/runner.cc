@@ -191,6 +191,7 @@ Runner::Loaded& Runner::load(const GuestSpec& guest) {
 }
 
 wasi_netd_tenant* Runner::tenant(const std::string& socket) {
+  const std::lock_guard lock(mutex_);
   auto& made = tenants_[socket];
   if (!made) {
     wasi_netd_tenant* opened = nullptr;
@@ -226,10 +227,17 @@ Outcome Runner::run_instance(const GuestSpec& guest, Loaded& loaded) {
   if (!loaded.module) return failed(loaded.error);
   wasi_netd_tenant* of = tenants_.find(guest.socket)->second.get();
   if (of == nullptr) return failed(why_not_open(WASI_NETD_ERRNO_inval, guest));
+  if (const auto end = stopped()) return *end;
   std::string error;
   const Instance instance = make_instance(of, guest, &error);
-  if (!instance) return failed(std::move(error));
+  if (!instance) return stopped().value_or(failed(std::move(error)));
   return run_registered(guest, *loaded.module, instance.get());
+}
+
+std::optional<Outcome> Runner::stopped() {
+  const std::lock_guard lock(mutex_);
+  if (!stopped_) return std::nullopt;
+  return Outcome{Outcome::Kind::kExit, static_cast<uint32_t>(*stopped_), {}};
 }
 
 Outcome Runner::run_registered(const GuestSpec& guest, engines::Module& module, wasi_netd_instance* instance) {
@@ -247,6 +255,7 @@ Outcome Runner::run_registered(const GuestSpec& guest, engines::Module& module, 
 void Runner::stop(int exit_code) {
   const std::lock_guard lock(mutex_);
   if (!stopped_) stopped_ = exit_code;
+  for (const auto& [socket, tenant] : tenants_) wasi_netd_tenant_interrupt(tenant.get());
   for (wasi_netd_instance* instance : running_) {
     wasi_netd_instance_request_exit(instance, static_cast<uint32_t>(exit_code));
     wasi_netd_guest_interrupt(wasi_netd_instance_guest(instance));

@@ -126,6 +126,10 @@ wasi_netd_errno wasi_netd_tenant_open(const char* socket_path, wasi_netd_tenant*
 
 void wasi_netd_tenant_release(wasi_netd_tenant* tenant) { delete tenant; }
 
+void wasi_netd_tenant_interrupt(wasi_netd_tenant* tenant) {
+  if (tenant != nullptr) tenant->tenant->interrupt();
+}
+
 wasi_netd_errno wasi_netd_guest_open(wasi_netd_tenant* tenant, const wasi_netd_guest_options* options,
                                      wasi_netd_guest** out) {
   if (tenant == nullptr || out == nullptr) return err::inval;

@@ -31,7 +31,10 @@ Errno Guest::open(std::shared_ptr<Tenant> tenant, const wasi_netd_guest_options*
   if (const Errno error = check_text(name); error != err::success) return error;
   std::unique_ptr<Guest> guest(new Guest(std::move(tenant), name, options->rights));
   Errno error = guest->add_stdio(options->stdio);
-  if (error == err::success) error = guest->open_session();
+  if (error == err::success) {
+    const Tenant::Opening opening(*guest->tenant_, *guest->waker_);
+    error = guest->open_session();
+  }
   if (error != err::success) return error;
   guest->add_protocols();
   out = std::move(guest);
@@ -77,7 +80,7 @@ Errno Guest::open_session() {
   // A connection that served before may have died unnoticed; a fresh one tells.
   for (int attempt = 0;; ++attempt) {
     std::shared_ptr<Channel> channel;
-    Errno error = tenant_->connect(channel);
+    Errno error = tenant_->connect(*waker_, channel);
     if (error != err::success) return error;
     const bool proven = channel->proven;
     error = Session::open(waker_, channel, name_, ceiling_, session_);

@@ -62,6 +62,10 @@ WASI_NETD_API const char* wasi_netd_version(void);
  * allowed. */
 WASI_NETD_API wasi_netd_errno wasi_netd_tenant_open(const char* socket_path, wasi_netd_tenant** out);
 WASI_NETD_API void wasi_netd_tenant_release(wasi_netd_tenant* tenant);
+/* From any thread: every wasi_netd_guest_open under way returns `intr`, and so does every later one. For a host that
+ * ends while its daemon does not answer. Guests that are open are not touched (wasi_netd_guest_interrupt). The tenant
+ * must not be released at the same time. */
+WASI_NETD_API void wasi_netd_tenant_interrupt(wasi_netd_tenant* tenant);
 
 /* ---- guest ---- */
 
@@ -73,9 +77,10 @@ typedef struct wasi_netd_guest_options {
 } wasi_netd_guest_options;
 
 /* Opens the session and fills the fd table: stdio at 0..2, then one protocol fd per protocol object of the policy,
- * sorted by name, from 3. Blocks until the daemon answered. `connrefused`: no daemon at the socket. `acces`: this
- * process or this guest name is not admitted. `nfile`: session quota. `badf`: a descriptor of `stdio` is not open.
- * `connaborted`: the daemon went away meanwhile. `options` may be NULL: unnamed, host's stdio. */
+ * sorted by name, from 3. Blocks until the daemon answered, however long it takes. `connrefused`: no daemon at the
+ * socket. `acces`: this process or this guest name is not admitted. `nfile`: session quota. `badf`: a descriptor of
+ * `stdio` is not open. `connaborted`: the daemon went away meanwhile. `intr`: wasi_netd_tenant_interrupt. `options` may
+ * be NULL: unnamed, host's stdio. */
 WASI_NETD_API wasi_netd_errno wasi_netd_guest_open(wasi_netd_tenant* tenant, const wasi_netd_guest_options* options,
                                                    wasi_netd_guest** out);
 /* The guest's orderly end: closes every fd, waits until every byte it wrote was delivered (at most the daemon's

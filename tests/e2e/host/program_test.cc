@@ -124,6 +124,15 @@ TEST_F(AdmissionTest, AProcessThatThePolicyDoesNotNameIsTurnedAway) {
   EXPECT_THAT(records({"\"event\":\"peer\"", "\"verdict\":\"deny\""}), Not(IsEmpty()));
 }
 
+TEST_F(AdmissionTest, ASignalReachesAGuestWhoseDaemonNeverAnswers) {
+  const NativeSocket mute = native_listen(native_unix(path("mute.sock")));
+  Process host({{WASI_NET_RUN_PROGRAM, "--json", "--socket", path("mute.sock"), wasm("semantics"), "exit 0"}});
+  const NativeSocket connection(::accept4(mute.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  host.kill(SIGTERM);
+  EXPECT_EQ(host.wait(), (Process::Exit{128 + SIGTERM, 0})) << host.standard_error();
+  EXPECT_THAT(host.standard_output(), HasSubstr(R"("ended":"exit","exit_code":143)")) << "it ended by itself";
+}
+
 using ManifestTest = HostTest;
 
 TEST_F(ManifestTest, AManifestsReportHasALineForEachGuest) {

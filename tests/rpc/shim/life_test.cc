@@ -128,6 +128,26 @@ TEST_F(ShimLife, ThousandsOfReadsAndWritesOfManySizesStayInOrder) {
 
 // ---- interrupt
 
+TEST_F(ShimLife, AGuestThatOpensAtADaemonThatNeverAnswersIsInterrupted) {
+  const NativeSocket mute = native_listen(native_unix(directory_ / "mute.sock"));
+  Tenant tenant(directory_ / "mute.sock");
+  auto opening = std::async(std::launch::async, [&] { return errno_of_throw([&] { const Guest guest(tenant); }); });
+  const NativeSocket connection(::accept4(mute.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  tenant.interrupt();
+  EXPECT_EQ(opening.get(), WASI_NETD_ERRNO_intr);
+  EXPECT_EQ(errno_of_throw([&] { const Guest guest(tenant); }), WASI_NETD_ERRNO_intr) << "and every later one";
+}
+
+TEST_F(ShimLife, AnInterruptedTenantLeavesItsOpenGuestsAlone) {
+  start_daemon();
+  Tenant tenant(socket_path());
+  Guest guest(tenant);
+  tenant.interrupt();
+  Connected pair = connect_to_peer(guest);
+  pair.stream.write("x");
+  EXPECT_EQ(pair.peer.read(1), "x");
+}
+
 class ShimInterrupt : public OneGuest {
  protected:
   // Runs a call that blocks for ever on a thread of its own, interrupts it, and returns its answer.
