@@ -203,10 +203,6 @@ Errno Guest::accept_stream(Descriptor& connection, bool nonblock, std::unique_pt
   UnaryCall<v1::StreamAcceptRequest, v1::HandleReply> call(*connection.handle);
   call.request.set_connection(connection.handle->token());
   call.request.set_nonblock(connection.nonblock);
-  {
-    const Waker::Lock guard = connection.handle->session().waker()->lock();
-    connection.handle->readiness.call_started();
-  }
   const Errno error = run(call, &Async::StreamAccept);
   if (error != err::success) return error;
   out = make_descriptor(connection, Kind::kStream, nonblock, connection.filetype, call.reply);

@@ -151,6 +151,9 @@ void Poll::prepare_fd(Descriptor* descriptor, Item& item) {
   } else if (descriptor->handle) {
     const Waker::Lock guard = waker_.lock();
     item.error = descriptor->handle->usable();
+    // A control's readiness lasts until an accept; a connection's ends with its stream and its peer, and no event says
+    // so of what was found to hold.
+    if (descriptor->kind == Kind::kConnection) descriptor->handle->readiness.forget();
   } else {
     item.pollfd_index = pollfds_.size();
     pollfds_.push_back({descriptor->stdio->host_fd(), static_cast<short>(reading ? POLLIN : POLLOUT), 0});
@@ -174,6 +177,7 @@ void Poll::ask_daemon() {
     const Waker::Lock guard = waker_.lock();
     for (Item& item : items_) {
       if (!unknown(item)) continue;
+      item.descriptor->handle->readiness.poll_started();
       questions.emplace_back(item, *item.descriptor->handle);
     }
   }
