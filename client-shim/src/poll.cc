@@ -5,7 +5,7 @@
 // the guest sleeps between passes until something changed or the nearest clock is due.
 #include <algorithm>
 #include <chrono>
-#include <list>
+#include <map>
 
 #include "client-shim/src/guest.h"
 
@@ -165,36 +165,40 @@ void Poll::prepare_fd(Descriptor* descriptor, Item& item) {
 
 bool Poll::must_ask() const { return std::ranges::any_of(items_, unknown); }
 
-// Asks for every state that is not known, all at once, and waits for the answers.
+// Asks for every state that is not known, all at once but each handle once, and waits for the answers.
 void Poll::ask_daemon() {
   struct Question {
-    Question(Item& asker, const Handle& handle) : item(asker), call(handle) {}
-    Item& item;
+    explicit Question(const Handle& handle) : call(handle) {}
+    uint32_t interest = 0;
     PollCall call;
   };
-  std::list<Question> questions;
+  std::map<Descriptor*, Question> questions;
   {
     const Waker::Lock guard = waker_.lock();
-    for (Item& item : items_) {
+    for (const Item& item : items_) {
       if (!unknown(item)) continue;
-      item.descriptor->handle->readiness.poll_started();
-      questions.emplace_back(item, *item.descriptor->handle);
+      Handle& handle = *item.descriptor->handle;
+      handle.readiness.poll_started();
+      questions.try_emplace(item.descriptor, handle).first->second.interest |= item.interest;
     }
   }
-  for (Question& question : questions) {
-    question.call.request.set_handle(question.item.descriptor->handle->token());
-    question.call.request.set_interest(question.item.interest);
+  for (auto& [descriptor, question] : questions) {
+    question.call.request.set_handle(descriptor->handle->token());
+    question.call.request.set_interest(question.interest);
     question.call.start(&Async::Poll);
   }
-  for (Question& question : questions) {
+  for (auto& [descriptor, question] : questions) {
     const Errno error = question.call.wait();
-    if (error != err::success) {
-      question.item.error = error;
-      question.item.descriptor = nullptr;
+    if (error == err::success) {
+      const Waker::Lock guard = waker_.lock();
+      descriptor->handle->readiness.poll_answered(question.interest, question.call.reply.readiness());
       continue;
     }
-    const Waker::Lock guard = waker_.lock();
-    question.item.descriptor->handle->readiness.poll_answered(question.item.interest, question.call.reply.readiness());
+    for (Item& item : items_) {
+      if (item.descriptor != descriptor) continue;
+      item.error = error;
+      item.descriptor = nullptr;
+    }
   }
 }
 
