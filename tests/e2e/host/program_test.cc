@@ -5,6 +5,7 @@ namespace wasi_netd::test {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::MatchesRegex;
@@ -155,6 +156,17 @@ TEST_F(ManifestTest, AManifestsReportHasALineForEachGuest) {
 
   const Outcome good = run(manifest({guests[0]}));
   EXPECT_EQ(good.exit, kDone) << good.out;
+}
+
+TEST_F(ManifestTest, InstancesThatWriteToOneFileLoseNothingOfEachOther) {
+  acme();
+  start_daemon();
+  std::ofstream(path("out")) << "of an earlier run\n";
+  const std::string to_file = "stdout: " + path("out");
+  const Outcome outcome = run(manifest({{"acme", "semantics", {"local 99"}, {"count: 3", to_file}},
+                                        {"acme", "semantics", {"local 99"}, {to_file, "stderr: " + path("out")}}}));
+  EXPECT_EQ(outcome.exit, kDone) << outcome.out;
+  EXPECT_THAT(lines_of(contents(path("out"))), ElementsAre("badf", "badf", "badf", "badf"));
 }
 
 TEST_F(ManifestTest, AReportIsJsonOnDemand) {
