@@ -93,15 +93,18 @@ Errno Guest::open_session() {
 
 Errno Guest::add_stdio(const int (&host_fds)[3]) {
   for (int32_t fd = 0; fd < 3; ++fd) {
-    auto descriptor = std::make_unique<Descriptor>();
-    if (host_fds[fd] >= 0) {
-      const Errno error = Stdio::open(host_fds[fd], descriptor->stdio);
-      if (error != err::success) return error;
-      const Stdio& stdio = *descriptor->stdio;
-      descriptor->filetype = stdio.filetype();
-      descriptor->rights.base =
-          kStdioRights | (stdio.readable() ? right::fd_read : 0) | (stdio.writable() ? right::fd_write : 0);
+    // Where the host leaves one out nothing else may stand: a guest's printf must not reach a socket.
+    if (host_fds[fd] < 0) {
+      fds_.withhold();
+      continue;
     }
+    auto descriptor = std::make_unique<Descriptor>();
+    const Errno error = Stdio::open(host_fds[fd], descriptor->stdio);
+    if (error != err::success) return error;
+    const Stdio& stdio = *descriptor->stdio;
+    descriptor->filetype = stdio.filetype();
+    descriptor->rights.base =
+        kStdioRights | (stdio.readable() ? right::fd_read : 0) | (stdio.writable() ? right::fd_write : 0);
     fds_.insert(std::move(descriptor));
   }
   return err::success;
@@ -116,10 +119,6 @@ void Guest::add_protocols() {
     descriptor->granted = true;
     descriptor->handle = std::make_shared<Handle>(session_, protocol.token);
     fds_.insert(std::move(descriptor));
-  }
-  // The numbers of stdio that the host left out were held until here: protocols start at 3.
-  for (int32_t fd = 0; fd < 3; ++fd) {
-    if (!fds_.find(fd)->stdio) fds_.remove(fd);
   }
 }
 

@@ -73,7 +73,7 @@ typedef struct wasi_netd_guest_options {
   size_t size;      /* sizeof(wasi_netd_guest_options): lets the struct grow */
   const char* name; /* for the policy's `guests:` and the audit log; NULL = unnamed */
   uint64_t rights;  /* ceiling for every protocol fd, enforced by the daemon; 0 = what the policy gives */
-  int stdio[3];     /* host descriptors for fds 0, 1, 2; duplicated; -1 = that fd is closed */
+  int stdio[3];     /* host descriptors for fds 0, 1, 2; duplicated; -1 = that fd stays closed for ever */
 } wasi_netd_guest_options;
 
 /* Opens the session and fills the fd table: stdio at 0..2, then one protocol fd per protocol object of the policy,

@@ -47,10 +47,19 @@ TEST_F(ShimNetwork, ATextThatDoesNotFitTellsItsLengthAndCopiesNothing) {
 TEST_F(ShimNetwork, ANewFdHasTheLowestFreeNumber) {
   Fd first = any_control(*guest_);
   Fd second = any_control(*guest_);
-  EXPECT_EQ(first.number(), 0) << "this guest has no stdio";
-  EXPECT_EQ(second.number(), 1);
+  EXPECT_EQ(first.number(), 5) << "behind both protocols";
+  EXPECT_EQ(second.number(), 6);
   first.close();
-  EXPECT_EQ(any_control(*guest_).number(), 0);
+  EXPECT_EQ(any_control(*guest_).number(), 5);
+}
+
+TEST_F(ShimNetwork, PREOPEN_1_NumbersOfStdioThatTheHostLeavesOutAreNeverGiven) {
+  Guest guest(*tenant_, {.name = "", .rights = 0, .stdio = {-1, 1, -1}});
+  EXPECT_EQ(guest.protocol("local"), 3);
+  EXPECT_EQ(guest.open(guest.protocol("net"), "0.0.0.0:0").number(), 5);
+  wasi_netd_fdstat stat{};
+  EXPECT_EQ(wasi_netd_fdstat_get(guest.get(), 0, &stat), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(wasi_netd_renumber(guest.get(), 3, 2), WASI_NETD_ERRNO_badf);
 }
 
 TEST_F(ShimNetwork, RenumberMovesAnFdAndClosesTheOther) {
