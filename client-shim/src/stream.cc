@@ -52,7 +52,12 @@ Errno Stream::open() {
 Errno Stream::open(Waker::Lock& lock) {
   const Errno error = handle_->usable();
   if (error != err::success || !queue_.needs_call()) return error;
-  waker_->wait(lock, [this] { return done(); });  // a refused call before this one is about to complete
+  if (!done()) {  // a refused call before this one: nothing more is to come of it, so it is not waited for
+    lock.unlock();
+    cancel();
+    lock.lock();
+    waker_->wait(lock, [this] { return done(); });
+  }
   queue_.start();
   v1::TransferOpen& open = *request_.mutable_open();
   open.set_session(handle_->session().token());
@@ -136,6 +141,8 @@ bool Stream::close(Deadline deadline) {
                [this] { return !queue_.deciding() || handle_->broken_while_waiting() != err::success; });
   by_rpc_ = !queue_.close();
   advance(lock);
+  lock.unlock();
+  if (by_rpc_) cancel();  // nothing more is to come of a refused call
   return !by_rpc_;
 }
 

@@ -104,5 +104,14 @@ TEST_F(ShimOfStandIn, ThousandsOfSubscriptionsOfOneHandleAreOneQuestion) {
   EXPECT_EQ(daemon_.polled_interest, uint32_t{v1::READABLE} | uint32_t{v1::WRITABLE});
 }
 
+TEST_F(ShimOfStandIn, ARefusedCallThatTheDaemonDoesNotEndHoldsNobodyUp) {
+  const Fd fd = control();
+  Fd stream = guest_->connect(fd, "127.0.0.1:1").stream();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(errno_of_throw([&] { stream.write("x"); }), WASI_NETD_ERRNO_busy);
+  }
+  stream.close();
+}
+
 }  // namespace
 }  // namespace wasi_netd::test
