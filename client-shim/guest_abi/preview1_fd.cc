@@ -14,7 +14,7 @@ wasi_netd_errno fd_read(Call& call) {
   const auto done = call.out<uint32_t>(3);
   if (!done) return errc::fault;
   auto& iovs = call.instance.iovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
   size_t count = 0;
   error = wasi_netd_read(call.guest(), call.fd(0), iovs.data(), iovs.size(), &count);
@@ -27,7 +27,7 @@ wasi_netd_errno fd_write(Call& call) {
   const auto done = call.out<uint32_t>(3);
   if (!done) return errc::fault;
   auto& iovs = call.instance.ciovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
   size_t count = 0;
   error = wasi_netd_write(call.guest(), call.fd(0), iovs.data(), iovs.size(), &count);
@@ -41,7 +41,7 @@ wasi_netd_errno sock_recv(Call& call) {
   const auto flags = call.out<uint16_t>(5);
   if (!done || !flags) return errc::fault;
   auto& iovs = call.instance.iovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
   size_t count = 0;
   uint32_t got_flags = 0;
@@ -57,9 +57,9 @@ wasi_netd_errno sock_send(Call& call) {
   const auto done = call.out<uint32_t>(4);
   if (!done) return errc::fault;
   auto& iovs = call.instance.ciovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
-  if (call.u32(3) != 0) return errc::inval;  // preview1 defines no flag
+  if (call.u32(3) != 0) return after_fd(call, call.fd(0), errc::inval);  // preview1 defines no flag
   size_t count = 0;
   error = wasi_netd_send(call.guest(), call.fd(0), iovs.data(), iovs.size(), &count);
   if (error == errc::success) done.set(static_cast<uint32_t>(count));
@@ -103,7 +103,7 @@ wasi_netd_errno fd_fdstat_get(Call& call) {
 
 // (fd, fdflags)
 wasi_netd_errno fd_fdstat_set_flags(Call& call) {
-  if (call.u32(1) > std::numeric_limits<uint16_t>::max()) return errc::inval;
+  if (call.u32(1) > std::numeric_limits<uint16_t>::max()) return after_fd(call, call.fd(0), errc::inval);
   return wasi_netd_fdstat_set_flags(call.guest(), call.fd(0), static_cast<uint16_t>(call.u32(1)));
 }
 

@@ -111,6 +111,31 @@ TEST(GuestCalls, PREOPEN_2_PrestatTellsProtocolsFromEverythingElse) {
   }
 }
 
+TEST(GuestCalls, KIND_3_AnUnknownFdComesBeforeEveryOtherMistake) {
+  Guest guest;
+  guest.put_text(0, "\xFF");  // no UTF-8
+  guest.put<uint32_t>(100, 200);
+  guest.put<uint32_t>(104, 4);
+  constexpr uint64_t kTooMany = 1025;
+  constexpr uint64_t kTooLong = 1025;
+  const uint64_t fd = fake::kUnknown;
+  EXPECT_EQ(guest.networking("open", {fd, 0, 1, 6, 0, 0, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.networking("open", {fd, 0, kTooLong, 6, 0, 0, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.networking("connect", {fd, 0, 1, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.ext("resolve", {fd, 0, 1, 100, 8, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.ext("send_to", {fd, 100, 1, 0, 1, kAt}), WASI_NETD_ERRNO_badf);
+  for (const char* name : {"fd_read", "fd_write"}) {
+    EXPECT_EQ(guest.preview1(name, {fd, 0, kTooMany, kAt}), WASI_NETD_ERRNO_badf) << name;
+    EXPECT_EQ(guest.preview1(name, {fake::kStream, 0, kTooMany, kAt}), WASI_NETD_ERRNO_inval) << name;
+  }
+  EXPECT_EQ(guest.preview1("sock_recv", {fd, 0, kTooMany, 0, kAt, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("sock_send", {fd, 0, kTooMany, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("sock_send", {fd, 100, 1, 1, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("fd_seek", {fd, 0, 3, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("fd_pread", {fd, 0, kTooMany, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("fd_fdstat_set_flags", {fd, 0x10000}), WASI_NETD_ERRNO_badf);
+}
+
 TEST(GuestCalls, FILE_1_TheFileSystemIsNotThere) {
   Guest guest;
   EXPECT_EQ(guest.preview1("path_open", {fake::kProtocol, 0, 100, 3, 0, 0, 0, 0, kAt}), WASI_NETD_ERRNO_notcapable);
