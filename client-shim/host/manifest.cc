@@ -108,7 +108,7 @@ class Reader {
 
   bool read_key(const std::string& key, const YAML::Node& value, GuestSpec* guest) {
     if (key == "name") {
-      read_name(value, &guest->name);
+      read_parsed(value, parse_name, kNameHint, &guest->name);
     } else if (key == "socket") {
       read_path(value, &guest->socket);
     } else if (key == "wasm") {
@@ -167,16 +167,6 @@ class Reader {
       return value;
     };
     read_parsed(node, parse, "a number from 1 to " + std::to_string(kMaxGuests), count);
-  }
-
-  void read_name(const YAML::Node& node, std::string* name) {
-    const auto parse = [](const std::string& given) -> std::optional<std::string> {
-      constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-      const bool good = !given.empty() && given.find_first_not_of(kLetters) == std::string::npos;
-      if (!good) return std::nullopt;
-      return given;
-    };
-    read_parsed(node, parse, "a name of letters, digits, '-', '_' and '.'", name);
   }
 
   void read_path(const YAML::Node& node, std::string* path) {

@@ -39,13 +39,8 @@ void StreamQueue::start() {
 }
 
 void StreamQueue::opened(Errno error) {
-  if (error == err::success) {
-    transition(StreamEvent::kOpened);
-    return;
-  }
-  transition(StreamEvent::kRefused);
+  transition(error == err::success ? StreamEvent::kOpened : StreamEvent::kRefused);
   refusal_ = error;
-  drop_unsent();
 }
 
 void StreamQueue::received(std::string data) {
@@ -110,8 +105,7 @@ bool StreamQueue::take_read() {
 }
 
 StreamQueue::Frame StreamQueue::take_frame(std::string& data) {
-  const bool live = call_ == CallState::kOpening || call_ == CallState::kOpen;
-  if (writing_ || !live || broken_) return Frame::kNone;
+  if (writing_ || call_ != CallState::kOpen || broken_) return Frame::kNone;
   Frame frame = Frame::kNone;
   if (!unsent_.empty()) {
     frame = Frame::kData;
@@ -170,6 +164,7 @@ Errno StreamQueue::write(std::string_view data, size_t& count) {
   if (send_ == SendState::kFailed) return send_error_;
   if (send_ != SendState::kOpen) return err::pipe;
   if (data.empty()) return err::success;
+  if (call_ != CallState::kOpen) return err::again;
   data = data.substr(0, room());
   if (data.empty()) return err::again;
   count = data.size();

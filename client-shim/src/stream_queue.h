@@ -9,6 +9,8 @@
 // flow control holds the rest back; sending takes at most kSendLimit, the frame in flight included. Bytes written
 // while a frame is in flight join into one frame of up to kChunk; when none is, they go at once.
 //
+// No byte is taken and no frame sent before the daemon has answered `opened`: a call it refuses has lost nothing.
+//
 // Errors are sticky: reads give what came before the error, then the error for ever; writes give `pipe` on a dead
 // stream. A revoked stream forgets its bytes both ways and answers `notcapable`.
 #include <cstddef>
@@ -56,12 +58,12 @@ class StreamQueue {
   // ---- the guest
   // `again` when nothing can be answered yet. 0 bytes with success: the end.
   Errno read(std::span<const wasi_netd_iovec> buffers, bool peek, size_t& count);
-  // Takes as much of `data` as there is room for; `again` when there is none.
+  // Takes as much of `data` as there is room for; `again` when there is none, or while the call is not open.
   Errno write(std::string_view data, size_t& count);
   void stop_reading() { transition(StreamEvent::kStop); }
   Errno finish();
-  // Discards what is read, leaves what was written. True: a `close` frame will go out behind it; false: there is no
-  // live call to carry one.
+  // Discards what is read, leaves what was written. True: a `close` frame will go out behind it, unless the call is
+  // refused; false: there is no live call to carry one.
   bool close();
 
   Polled poll_read() const;

@@ -106,7 +106,7 @@ TEST(Manifest, ErrorsSayWhereAndWhatWasExpected) {
            Case{"guests:\n  - {socket: s, wasm: g, env: {\"A=B\": c}}", "'A=B' cannot name"},
            Case{"guests:\n  - {socket: s, wasm: g, max_memory: 5GiB}", "expected a size such as 64MiB"},
            Case{"guests:\n  - {socket: s, wasm: g, max_memory: -1}", "expected a size such as 64MiB"},
-           Case{"guests:\n  - {socket: s, wasm: g, name: 'a b'}", "expected a name of letters"},
+           Case{"guests:\n  - {socket: s, wasm: g, name: 'a b'}", "expected a name of at most 64 letters"},
            Case{"guests:\n  - {socket: s, wasm: g\n", "dir/hosts.yaml:3:1: "},
            Case{"--- {}\n--- {}\n", "expected one YAML document, found 2"},
        }) {
