@@ -147,7 +147,9 @@ Errno Guest::set_rights(int32_t fd, Rights rights) {
     if (const Errno error = find_live(fd, descriptor); error != err::success) return error;
   }
   if (!rights.within(descriptor->rights)) return err::notcapable;
-  if (!descriptor->stdio) {
+  // A call of its own could overtake what was written with the rights that go.
+  const bool carried = descriptor->stream && descriptor->stream->narrow(rights);
+  if (!descriptor->stdio && !carried) {
     UnaryCall<v1::RightsRequest, v1::StatusReply> call(*descriptor->handle);
     call.request.set_handle(descriptor->handle->token());
     call.request.mutable_rights()->set_base(rights.base);

@@ -135,6 +135,13 @@ Errno Stream::shutdown(bool reading, bool writing) {
   return outcome;
 }
 
+bool Stream::narrow(Rights rights) {
+  Waker::Lock lock = waker_->lock();
+  if (wait(lock, false, [this] { return !queue_.deciding(); }) != err::success || !queue_.narrow(rights)) return false;
+  advance(lock);
+  return true;
+}
+
 bool Stream::close(Deadline deadline) {
   Waker::Lock lock = waker_->lock();
   waker_->wait(lock, deadline,
@@ -164,6 +171,10 @@ BidiCall<v1::TransferRequest, v1::TransferReply>::Operations Stream::next_operat
       break;
     case StreamQueue::Frame::kData:
       request_.set_data(std::move(data));
+      break;
+    case StreamQueue::Frame::kNarrow:
+      request_.mutable_narrow()->set_base(queue_.narrowed_to().base);
+      request_.mutable_narrow()->set_inheriting(queue_.narrowed_to().inheriting);
       break;
     case StreamQueue::Frame::kStopReading:
       request_.mutable_stop_reading();

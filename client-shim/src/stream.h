@@ -26,6 +26,8 @@ class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
   Errno read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count);
   Errno write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count);
   Errno shutdown(bool reading, bool writing);
+  // Gives rights up behind the bytes written before. False: no call is open that could carry it.
+  bool narrow(Rights rights);
 
   // The fd is gone. True: the `close` frame is queued; false: the handle needs the Close rpc. Waits, until `deadline`,
   // for the daemon's answer to a call that is being opened: only then is it known which.

@@ -35,7 +35,7 @@ void StreamQueue::start() {
   reading_ = true;
   writing_ = true;
   in_flight_bytes_ = 0;
-  broken_ = stop_sent_ = fin_sent_ = false;
+  broken_ = stop_sent_ = fin_sent_ = narrow_due_ = false;
 }
 
 void StreamQueue::opened(Errno error) {
@@ -113,6 +113,9 @@ StreamQueue::Frame StreamQueue::take_frame(std::string& data) {
     unsent_.pop_front();
     unsent_bytes_ -= data.size();
     in_flight_bytes_ = data.size();
+  } else if (narrow_due_) {
+    frame = Frame::kNarrow;
+    narrow_due_ = false;
   } else if (receive_ == ReceiveState::kStopped && !stop_sent_) {
     frame = Frame::kStopReading;
     stop_sent_ = true;
@@ -183,6 +186,13 @@ Errno StreamQueue::finish() {
   if (send_ == SendState::kFailed) return send_error_ == err::notcapable ? err::notcapable : err::notconn;
   transition(StreamEvent::kFinish);
   return err::success;
+}
+
+bool StreamQueue::narrow(Rights rights) {
+  if (call_ != CallState::kOpen || broken_) return false;
+  narrowed_to_ = rights;
+  narrow_due_ = true;
+  return true;
 }
 
 bool StreamQueue::close() {

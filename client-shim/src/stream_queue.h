@@ -30,7 +30,7 @@ class StreamQueue {
   static constexpr size_t kChunk = 64 * 1024;
   static constexpr size_t kSendLimit = 256 * 1024;
 
-  enum class Frame : uint8_t { kNone, kData, kStopReading, kFin, kClose };
+  enum class Frame : uint8_t { kNone, kData, kNarrow, kStopReading, kFin, kClose };
   struct Polled {
     bool ready = false;
     size_t bytes = 0;
@@ -52,7 +52,8 @@ class StreamQueue {
 
   // True when a gRPC read must be started now.
   bool take_read();
-  // The frame to write now; kNone while one is in flight or nothing is due. `data` is set for kData.
+  // The frame to write now; kNone while one is in flight or nothing is due. `data` is set for kData; for kNarrow the
+  // rights are narrowed_to().
   Frame take_frame(std::string& data);
 
   // ---- the guest
@@ -60,6 +61,9 @@ class StreamQueue {
   Errno read(std::span<const wasi_netd_iovec> buffers, bool peek, size_t& count);
   // Takes as much of `data` as there is room for; `again` when there is none, or while the call is not open.
   Errno write(std::string_view data, size_t& count);
+  // Rights that the guest keeps; what it wrote before goes first. False: there is no live call to carry them.
+  bool narrow(Rights rights);
+  const Rights& narrowed_to() const { return narrowed_to_; }
   void stop_reading() { transition(StreamEvent::kStop); }
   Errno finish();
   // Discards what is read, leaves what was written. True: a `close` frame will go out behind it, unless the call is
@@ -102,6 +106,8 @@ class StreamQueue {
   bool reading_ = false;
   bool writing_ = false;
   bool broken_ = false;  // a write failed: nothing more can leave through this call
+  Rights narrowed_to_;
+  bool narrow_due_ = false;
   bool stop_sent_ = false;
   bool fin_sent_ = false;
   bool close_sent_ = false;

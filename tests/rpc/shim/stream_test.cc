@@ -358,6 +358,18 @@ TEST_F(ShimStream, TheFirstNonBlockingWriteOfAFreshStreamTakesBytes) {
   EXPECT_EQ(pair.peer.read(5), "first");
 }
 
+TEST_F(ShimStream, RightsThatAreGivenUpTakeNoBytesWithThem) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string bytes = pattern(200'000, 3);
+  pair.stream.write(bytes);
+  client::check(wasi_netd_fdstat_set_rights(guest_->get(), pair.stream.number(), uint64_t{1} << 1, 0), "set_rights");
+  std::error_code error;
+  pair.stream.write("more", error);
+  EXPECT_EQ(error.value(), WASI_NETD_ERRNO_notcapable);
+  pair.stream.close();
+  EXPECT_EQ(pair.peer.read_to_end(), bytes);
+}
+
 TEST_F(ShimStream, EveryHandleComesBackWhenAllIsClosed) {
   const size_t before = daemon_->counts().handles;
   for (int i = 0; i < 20; ++i) {

@@ -46,7 +46,7 @@ class StreamQueueTest : public testing::Test {
     std::string all;
     std::string data;
     for (Frame frame; (frame = queue_.take_frame(data)) != Frame::kNone; queue_.frame_written(true)) {
-      static constexpr const char* kNames[] = {"", "data", "stop_reading", "fin", "close"};
+      static constexpr const char* kNames[] = {"", "data", "narrow", "stop_reading", "fin", "close"};
       all += (all.empty() ? "" : " ") + std::string(kNames[static_cast<int>(frame)]);
       if (frame == Frame::kData) all += "(" + std::to_string(data.size()) + ")";
     }
@@ -223,6 +223,20 @@ TEST_F(StreamQueueTest, FinFollowsTheBytes) {
   EXPECT_EQ(frames(), "data(3) fin");
   EXPECT_EQ(queue_.finish(), err::success) << "once more changes nothing";
   EXPECT_EQ(frames(), "");
+}
+
+TEST_F(StreamQueueTest, NarrowFollowsTheBytesAndGoesBeforeTheEnds) {
+  EXPECT_EQ(write("hello"), (Write{err::success, 5}));
+  EXPECT_TRUE(queue_.narrow({right::fd_read, 0}));
+  queue_.finish();
+  queue_.close();
+  EXPECT_EQ(frames(), "data(5) narrow close");
+  EXPECT_EQ(queue_.narrowed_to(), (Rights{right::fd_read, 0}));
+}
+
+TEST_F(StreamQueueTest, ACallThatEndedCarriesNoNarrow) {
+  queue_.ended(err::connreset);
+  EXPECT_FALSE(queue_.narrow({right::fd_read, 0}));
 }
 
 TEST_F(StreamQueueTest, CloseFollowsTheBytesAndStandsForFin) {
