@@ -162,15 +162,19 @@ void Loader::run_test(const Node& test, const TenantPolicy& policy) {
   if (policy.protocol(question.protocol) == nullptr) {
     return problems_.error(asked, "the test asks nothing: the tenant has no protocol '" + question.protocol + "'");
   }
-  if (!policy.guest(question.guest)) {
-    const std::string who = question.guest.empty() ? "a guest without a name" : "the guest '" + question.guest + "'";
-    problems_.warning(asked, "the test asks no rule: `guests` does not admit " + who);
-  }
   std::string error;
   const std::optional<Request> request = parse_question(policy, question, error);
   if (!request) return problems_.error(asked, "the test asks nothing: " + error);
 
   const Decision decision = policy.decide(*request);
+  // Where the rules would allow it, the test shows that this guest is not admitted.
+  if (!policy.guest(question.guest) && text_of("expect") == "deny" &&
+      judge(policy.state_->protocols.find(question.protocol)->second, policy.state_->reserved, *request).outcome !=
+          Judgement::Outcome::kAllow) {
+    const std::string who = question.guest.empty() ? "a guest without a name" : "the guest '" + question.guest + "'";
+    return problems_.error(asked, "the test shows nothing: `guests` does not admit " + who +
+                                      ", and the rules deny this to any; ask for a guest that is admitted");
+  }
   const std::string_view verdict = decision.verdict == Verdict::kAllow ? "allow" : "deny";
   if (verdict == text_of("expect")) return;
   problems_.error(asked, "the test fails: expected " + text_of("expect") + ", and the answer is " +

@@ -1,40 +1,67 @@
 #include "policy/printable.h"
 
+#include <algorithm>
+
 namespace wasi_netd::policy {
 namespace {
 
-// The bytes of the control character that `text` begins with; 0: it begins with another.
-size_t control_length(std::string_view text) {
-  const auto byte = static_cast<unsigned char>(text[0]);
-  if (byte < 0x20 || byte == 0x7f) return 1;
-  const bool c1 = byte == 0xc2 && text.size() > 1 && static_cast<unsigned char>(text[1]) - 0x80u < 0x20u;
-  return c1 ? 2 : 0;
+// Bytes of the printable character that `text` begins with; 0: it begins with something else.
+size_t printable_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const size_t length = utf8_length(text);
+  const bool c0 = length == 1 && (byte(0) < 0x20 || byte(0) == 0x7f);
+  const bool c1 = length == 2 && byte(0) == 0xc2 && byte(1) < 0xa0;
+  return c0 || c1 ? 0 : length;
 }
 
 }  // namespace
 
-bool has_control(std::string_view text) {
-  for (; !text.empty(); text.remove_prefix(1)) {
-    if (control_length(text) != 0) return true;
+size_t utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto tail = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf && tail(1)) return 2;
+  if (lead >= 0xe0 && lead <= 0xef && tail(1) && tail(2)) {
+    const bool overlong = lead == 0xe0 && byte(1) < 0xa0;
+    const bool surrogate = lead == 0xed && byte(1) >= 0xa0;
+    return overlong || surrogate ? 0 : 3;
   }
-  return false;
+  if (lead >= 0xf0 && lead <= 0xf4 && tail(1) && tail(2) && tail(3)) {
+    const bool overlong = lead == 0xf0 && byte(1) < 0x90;
+    const bool beyond = lead == 0xf4 && byte(1) >= 0x90;
+    return overlong || beyond ? 0 : 4;
+  }
+  return 0;
+}
+
+bool is_printable(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = printable_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
 }
 
 std::string printable(std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string result;
   result.reserve(text.size());
-  for (size_t escaped = 0; !text.empty(); text.remove_prefix(1)) {
-    if (escaped == 0) escaped = control_length(text);
-    const auto byte = static_cast<unsigned char>(text[0]);
-    if (escaped == 0) {
-      result += text[0];
-      continue;
+  while (!text.empty()) {
+    size_t length = printable_length(text);
+    if (length != 0) {
+      result += text.substr(0, length);
+    } else {
+      length = std::max<size_t>(utf8_length(text), 1);
+      for (const char c : text.substr(0, length)) {
+        const auto byte = static_cast<unsigned char>(c);
+        result += "\\x";
+        result += kHex[byte >> 4];
+        result += kHex[byte & 15];
+      }
     }
-    result += "\\x";
-    result += kHex[byte >> 4];
-    result += kHex[byte & 15];
-    --escaped;
+    text.remove_prefix(length);
   }
   return result;
 }

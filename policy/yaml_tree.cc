@@ -49,10 +49,11 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check(mark, tag, anchor);
-    // No rule, name or path has use for one, and every message that shows the text would carry it on.
-    if (has_control(value)) {
+    // No rule, name or path has use for one, and every message that shows the text would carry it on. Of some escapes
+    // yaml-cpp makes bytes that are not even UTF-8.
+    if (!is_printable(value)) {
       throw Unacceptable{mark.line + 1, mark.column + 1,
-                         "a text with a control character, such as an escape or line break"};
+                         "a text with a control character, such as an escape or line break, or that is not UTF-8"};
     }
     Node node = make_node(Node::Kind::kScalar, mark);
     node.plain = tag == "?";
@@ -118,26 +119,6 @@ struct TextFault {
   std::string_view message;
 };
 
-// Of the character that `text` begins with; 0: not UTF-8.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto tail = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf && tail(1)) return 2;
-  if (lead >= 0xe0 && lead <= 0xef && tail(1) && tail(2)) {
-    const bool overlong = lead == 0xe0 && byte(1) < 0xa0;
-    const bool surrogate = lead == 0xed && byte(1) >= 0xa0;
-    return overlong || surrogate ? 0 : 3;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4 && tail(1) && tail(2) && tail(3)) {
-    const bool overlong = lead == 0xf0 && byte(1) < 0x90;
-    const bool beyond = lead == 0xf4 && byte(1) >= 0x90;
-    return overlong || beyond ? 0 : 4;
-  }
-  return 0;
-}
-
 // The first byte that may not stand in a policy.
 std::optional<TextFault> find_fault(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
@@ -146,7 +127,7 @@ std::optional<TextFault> find_fault(std::string_view text) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c == '\0') return TextFault{i, "a NUL byte"};
     if (c == '\r') return TextFault{i, "a carriage return without a line feed"};
-    if (c != '\n' && c != '\t' && has_control(text.substr(i, length))) return TextFault{i, "a control character"};
+    if (c != '\n' && c != '\t' && !is_printable(text.substr(i, length))) return TextFault{i, "a control character"};
     i += length;
   }
   return std::nullopt;

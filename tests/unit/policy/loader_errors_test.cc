@@ -235,21 +235,21 @@ TEST(LoaderErrors, TestsThatWouldPassWithoutAskingARule) {
   }
 }
 
-// That a guest is not admitted may be what the test is about, so this is no error.
-TEST(LoaderErrors, ATestForAGuestThatIsNotAdmittedIsAWarning) {
-  const LoadResult result = load_text(std::string(kGood) +
-                                          "guests: {billing: {}}\n"
-                                          "tests:\n"
-                                          "  - {guest: biling, connect: \"web a.example:443\", expect: deny}\n"
-                                          "  - {connect: \"web b.example:443\", expect: deny}\n"
-                                          "  - {guest: billing, connect: \"web b.example:443\", expect: deny}\n",
-                                      "t.yaml", testing::kReserved, testing::kAccounts);
-  EXPECT_TRUE(result.policy);
-  ASSERT_EQ(result.warnings.size(), 2u);
-  EXPECT_EQ(to_string(result.warnings[0]),
-            "t.yaml:10:30: the test asks no rule: `guests` does not admit the guest 'biling'");
-  EXPECT_EQ(to_string(result.warnings[1]),
-            "t.yaml:11:15: the test asks no rule: `guests` does not admit a guest without a name");
+TEST(LoaderErrors, TestsForAGuestThatIsNotAdmittedShowThatOrNothing) {
+  const std::string guests = "guests: {billing: {}}\ntests:\n  - ";
+  EXPECT_THAT(
+      errors_of_good_with(guests + "{guest: biling, connect: \"web b.example:443\", expect: deny}\n"),
+      ElementsAre("10:29: the test shows nothing: `guests` does not admit the guest 'biling', and the rules deny "
+                  "this to any; ask for a guest that is admitted"));
+  EXPECT_THAT(
+      errors_of_good_with(guests + "{connect: \"web b.example:443\", expect: deny}\n"),
+      ElementsAre("10:15: the test shows nothing: `guests` does not admit a guest without a name, and the rules "
+                  "deny this to any; ask for a guest that is admitted"));
+  EXPECT_THAT(errors_of_good_with(guests + "{guest: billing, connect: \"web b.example:443\", expect: deny}\n"),
+              IsEmpty());
+  EXPECT_THAT(errors_of_good_with(guests + "{guest: stranger, connect: \"web a.example:443\", expect: deny}\n"),
+              IsEmpty());
+  EXPECT_THAT(errors_of_good_with(guests + "{connect: \"web a.example:443\", expect: deny}\n"), IsEmpty());
 }
 
 TEST(LoaderErrors, InAuditModeTestsAskTheRules) {

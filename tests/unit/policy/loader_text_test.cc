@@ -60,13 +60,15 @@ TEST(LoaderText, BytesThatAreNotTextAreRefusedWhereTheyStand) {
 
 // Errors show keys and values: one with an escape would clear the reader's screen, forge a line or cut the message.
 TEST(LoaderText, ControlCharactersDoNotComeInByEscapes) {
-  constexpr std::string_view kMessage = "a text with a control character, such as an escape or line break";
+  constexpr std::string_view kMessage =
+      "a text with a control character, such as an escape or line break, or that is not UTF-8";
   const std::pair<std::string_view, std::string_view> kTable[] = {
       {"\"\\e[2J\\nt.yaml:1:1: forged\": 1\n", "t.yaml:8:1: "},
       {"limits: {\"\\x07\": 1}\n", "t.yaml:8:10: "},
       {"mode: \"a\\0b\"\n", "t.yaml:8:7: "},
       {"mode: \"\\x9b2J\"\n", "t.yaml:8:7: "},  // C1
       {"mode: \"\\N\"\n", "t.yaml:8:7: "},      // NEL
+      {"mode: \"\\_\"\n", "t.yaml:8:7: "},      // yaml-cpp: byte a0 alone
       {"mode: \"\\x7f\"\n", "t.yaml:8:7: "},
       {"mode: \"a\\tb\"\n", "t.yaml:8:7: "},
       {"mode: |\n  audit\n", "t.yaml:8:7: "},
@@ -78,8 +80,8 @@ TEST(LoaderText, ControlCharactersDoNotComeInByEscapes) {
 }
 
 TEST(LoaderText, ErrorsAreOnePrintableLineWhateverTheyName) {
-  EXPECT_EQ(to_string(LoadError{"a\nb.yaml", 1, 2, std::string("x\0\x1b\xc2\x9b é", 8)}),
-            "a\\x0ab.yaml:1:2: x\\x00\\x1b\\xc2\\x9b é");
+  EXPECT_EQ(to_string(LoadError{"a\nb.yaml", 1, 2, std::string("x\0\x1b\xc2\x9b\x9b é", 9)}),
+            "a\\x0ab.yaml:1:2: x\\x00\\x1b\\xc2\\x9b\\x9b é");
 }
 
 TEST(LoaderText, WhatIsNotOnePlainDocumentIsRefused) {
