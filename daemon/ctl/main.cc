@@ -7,7 +7,8 @@ int main(int argc, char** argv) {
   using namespace wasi_netd::ctl;
 
   CLI::App app{"Examines the policies of wasi-netd tenants.", "wasi-netctl"};
-  app.set_version_flag("--version", std::string("wasi-netctl ") + WASI_NETD_VERSION);
+  const std::string version = std::string("wasi-netctl ") + WASI_NETD_VERSION;
+  app.set_version_flag("--version", version);
   app.require_subcommand(1);
   const char* reserved_text = "A directory of the daemon, whose paths no rule opens (repeatable; replaces the default)";
 
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
   explain_command->footer("Exit status: 0 allow, 1 deny or would_deny, 2 no answer.");
 
   app.add_subcommand("schema", "Prints the JSON Schema of policy files");
+  for (CLI::App* command : app.get_subcommands({})) command->set_version_flag("--version", version);
 
   try {
     app.parse(argc, argv);

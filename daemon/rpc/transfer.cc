@@ -242,7 +242,8 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
     transfer->stream->leave_transfer();
     reset();
     (void)transfer->session->close(transfer->handle);
-    transfer->rpc->cut();
+    // A host that broke off takes no frame any more; one that sent nonsense is told so.
+    if (status.error_code() == grpc::StatusCode::CANCELLED) transfer->rpc->cut();
   }
   if (transfer->down_running) co_await join_down(transfer);
   co_return status;

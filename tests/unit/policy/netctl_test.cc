@@ -80,9 +80,11 @@ TEST_F(Netctl, HelpAndVersionAreEverywhere) {
     EXPECT_EQ(outcome.status, 0) << arguments;
     EXPECT_THAT(outcome.output, HasSubstr("Usage:")) << arguments;
   }
-  const Outcome version = run("--version");
-  EXPECT_EQ(version.status, 0);
-  EXPECT_EQ(version.output, std::string("wasi-netctl ") + WASI_NETD_VERSION + "\n");
+  for (const char* arguments : {"--version", "check --version", "explain --version", "schema --version"}) {
+    const Outcome version = run(arguments);
+    EXPECT_EQ(version.status, 0) << arguments;
+    EXPECT_EQ(version.output, std::string("wasi-netctl ") + WASI_NETD_VERSION + "\n") << arguments;
+  }
 }
 
 TEST_F(Netctl, MisuseIsStatus2) {
