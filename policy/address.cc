@@ -41,18 +41,6 @@ std::optional<IpAddress> parse_ipv6(std::string_view text) {
   return IpAddress::v6(*bytes, std::move(zone));
 }
 
-bool is_normal_path(std::string_view path) {
-  if (path.size() < 2 || path.size() > kMaxUnixName || path[0] != '/' || path.back() == '/') return false;
-  if (std::ranges::any_of(path, is_control)) return false;
-  for (size_t start = 1; start <= path.size();) {
-    const size_t end = std::min(path.find('/', start), path.size());
-    const std::string_view part = path.substr(start, end - start);
-    if (part.empty() || part == "." || part == "..") return false;
-    start = end + 1;
-  }
-  return true;
-}
-
 std::optional<Endpoint> parse_unix(std::string_view text) {
   if (text.empty() || text == "0.0.0.0:0" || text == "[::]:0") return UnixEndpoint{};
   if (text[0] == '@') {
@@ -114,6 +102,18 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
   const std::optional<std::array<uint8_t, 4>> octets = parse_ipv4_text(text);
   if (!octets) return std::nullopt;
   return IpAddress::v4(*octets);
+}
+
+bool is_normal_path(std::string_view path) {
+  if (path.size() < 2 || path.size() > kMaxUnixName || path[0] != '/' || path.back() == '/') return false;
+  if (std::ranges::any_of(path, is_control)) return false;
+  for (size_t start = 1; start <= path.size();) {
+    const size_t end = std::min(path.find('/', start), path.size());
+    const std::string_view part = path.substr(start, end - start);
+    if (part.empty() || part == "." || part == "..") return false;
+    start = end + 1;
+  }
+  return true;
 }
 
 std::optional<std::string> parse_name(std::string_view text) {

@@ -46,8 +46,12 @@ struct UnixEndpoint {
 };
 using Endpoint = std::variant<IpEndpoint, NameEndpoint, UnixEndpoint>;
 
+// An absolute path that is spelt the one way rules are compared with: no "//", ".", "..", trailing '/' or control
+// character, at most 107 bytes.
+bool is_normal_path(std::string_view);
+
 // An address a guest gave: nullopt when it breaks a rule above. For kUnix, "" and the two any:0 spellings are the
-// unnamed endpoint; a path must be absolute and normal (no "//", ".", "..", trailing '/', NUL) and fit sun_path.
+// unnamed endpoint; a path must be normal.
 std::optional<Endpoint> parse_endpoint(std::string_view text, Transport);
 std::optional<IpAddress> parse_ip(std::string_view text);  // without brackets or port
 // A host name: RFC 1123 letters, digits, hyphens; 1..253 octets; labels 1..63; not all-numeric last label (that would

@@ -160,7 +160,11 @@ Judgement judge_unix(const ProtocolState& state, const Reserved& reserved, const
     if (connects) return say(Outcome::kForbid, section.place, "an unnamed socket cannot be connected to");
     return say(Outcome::kAllow, state.rights_place, "an unnamed socket asks only the right");
   }
-  if (!name->abstract && is_reserved(reserved, name->name)) {
+  const bool is_path = !name->abstract && !name->name.empty();
+  if (is_path && !is_normal_path(name->name)) {
+    return say(Outcome::kForbid, section.place, "the path is not normal, so rules cannot be compared with it");
+  }
+  if (is_path && is_reserved(reserved, name->name)) {
     return say(Outcome::kForbid, section.place, "the path is the daemon's own, whatever the rules say");
   }
   if (const Place* rule = section.deny.find(*name)) return say(Outcome::kRefuse, rule, kDenied);

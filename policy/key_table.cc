@@ -21,7 +21,7 @@ constexpr Type kVersion{.kind = Kind::kInteger, .expected = "1", .min = 1, .max 
 constexpr Type kTenantName{.expected = "1 to 32 of a-z, 0-9 and '-'", .form = &kTenantForm};
 constexpr Type kProtocolName{.expected = "1 to 32 of a-z, 0-9, '-' and '_'", .form = &kProtocolForm};
 constexpr Type kGuestName{.expected = "1 to 64 of letters, digits, '.', '-' and '_'", .form = &kGuestForm};
-constexpr Type kSize{.expected = "a size such as 64KiB, 64MiB or 1GiB", .form = &kSizeForm};
+constexpr Type kSize{.expected = "a size such as 160KiB, 64MiB or 1GiB", .form = &kSizeForm};
 constexpr Type kDuration{.expected = "a duration such as 500ms, 2s or 1m", .form = &kDurationForm};
 constexpr Type kAddress{.expected = "an IP address"};
 constexpr Type kAddresses{
@@ -107,7 +107,7 @@ constexpr Type kProtocols{.kind = Kind::kMap,
 constexpr Type kCount{.kind = Kind::kInteger, .expected = "a whole number", .min = 1, .max = kMany};
 constexpr std::string_view kHandlesText = "Open handles of all kinds.";
 constexpr std::string_view kConnectionsText = "Connections, those being made included.";
-constexpr std::string_view kBuffersText = "Memory for bytes on their way, at least 64KiB.";
+constexpr std::string_view kBuffersText = "Memory for bytes on their way, at least 160KiB.";
 constexpr Key kSessionLimitKeys[] = {
     {"handles", &kCount, false, kHandlesText},
     {"connections", &kCount, false, kConnectionsText},

@@ -24,8 +24,6 @@ constexpr std::pair<std::string_view, std::optional<uint64_t> Limits::*> kLimitM
     {"host_connections", &Limits::host_connections},
 };
 
-constexpr uint64_t kLeastBuffers = 64 << 10;  // one message of the data path
-
 }  // namespace
 
 Loader::Loader(Problems& problems, const Reserved& reserved, const Accounts& accounts)
@@ -96,7 +94,7 @@ Limits Loader::read_narrower(const Node* node, const Limits& wider, std::string_
     const bool is_size = member == &Limits::buffers;
     const std::optional<uint64_t> number = is_size ? parse_size(value->text) : parse_count(value->text);
     if (!number || (is_size && *number < kLeastBuffers)) {
-      problems_.error(*value, "out of range; expected at least 64KiB");
+      problems_.error(*value, "out of range; expected at least " + std::to_string(kLeastBuffers >> 10) + "KiB");
     } else if (wider.*member && *number > *(wider.*member)) {
       problems_.error(*value, "can never take effect: wider than `" + std::string(wider_name) + "`, which allows " +
                                   std::to_string(*(wider.*member)) + (is_size ? " bytes" : ""));
@@ -160,11 +158,23 @@ void Loader::run_test(const Node& test, const TenantPolicy& policy) {
   const size_t space = std::min(asked.text.find(' '), asked.text.size());
   Question question{text_of("guest"), asked.text.substr(0, space), *operation, {}, text_of("via")};
   if (space < asked.text.size()) question.address = asked.text.substr(space + 1);
+  // Refused whatever the rules say, it would pass as a test of them.
+  if (policy.protocol(question.protocol) == nullptr) {
+    return problems_.error(asked, "the test asks nothing: the tenant has no protocol '" + question.protocol + "'");
+  }
   std::string error;
   const std::optional<Request> request = parse_question(policy, question, error);
   if (!request) return problems_.error(asked, "the test asks nothing: " + error);
 
   const Decision decision = policy.decide(*request);
+  // Where the rules would allow it, the test shows that this guest is not admitted.
+  if (!policy.guest(question.guest) && text_of("expect") == "deny" &&
+      judge(policy.state_->protocols.find(question.protocol)->second, policy.state_->reserved, *request).outcome !=
+          Judgement::Outcome::kAllow) {
+    const std::string who = question.guest.empty() ? "a guest without a name" : "the guest '" + question.guest + "'";
+    return problems_.error(asked, "the test shows nothing: `guests` does not admit " + who +
+                                      ", and the rules deny this to any; ask for a guest that is admitted");
+  }
   const std::string_view verdict = decision.verdict == Verdict::kAllow ? "allow" : "deny";
   if (verdict == text_of("expect")) return;
   problems_.error(asked, "the test fails: expected " + text_of("expect") + ", and the answer is " +

@@ -137,6 +137,11 @@ void Loader::read_rules(const Node& list, Operation operation, const ProtocolSta
       problems_.error(item, "'" + item.text + "' can never match: `families` lacks its address family");
     }
     const auto* name = std::get_if<UnixPattern>(&rule->what);
+    if (name != nullptr && name->text.find_first_of("?[{") != std::string::npos) {
+      problems_.warning(item, "'" + item.text +
+                                  "' holds '?', '[' or '{', which stand for themselves: only /directory/ and " +
+                                  "@prefix* are patterns");
+    }
     if (shadowed_by != nullptr && name != nullptr && is_reserved(state_->reserved, name->text)) {
       problems_.error(item, "'" + item.text + "' can never match: the path is the daemon's own");
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/printable.h"
 #include "policy/state.h"
 
 namespace wasi_netd::policy {
@@ -19,7 +20,7 @@ std::string to_string(const RuleRef& rule) { return rule.file + ":" + std::to_st
 std::string to_string(const LoadError& error) {
   std::string text = error.file;
   if (error.line > 0) text += ":" + std::to_string(error.line) + ":" + std::to_string(error.column);
-  return text + ": " + error.message;
+  return printable(text + ": " + error.message);
 }
 
 std::string_view to_string(Operation operation) {

@@ -52,6 +52,10 @@ struct Decision {
   bool permitted() const { return verdict != Verdict::kDeny; }
 };
 
+// The least that `buffers` may be: what a stream is charged before its first byte, so with less no stream could move
+// any.
+inline constexpr uint64_t kLeastBuffers = 160 << 10;
+
 struct Limits {  // nullopt: no limit of that kind
   std::optional<uint64_t> sessions, handles, connections, buffers /* bytes */, host_connections;
 };
@@ -122,7 +126,7 @@ struct LoadError {
   int column = 0;
   std::string message;  // what is wrong and what was expected
 };
-std::string to_string(const LoadError&);  // "file:line:column: message"
+std::string to_string(const LoadError&);  // "file:line:column: message", one printable line
 
 struct LoadResult {
   std::shared_ptr<const TenantPolicy> policy;  // null when there are errors

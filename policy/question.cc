@@ -42,6 +42,10 @@ std::optional<Request> parse_question(const TenantPolicy& policy, const Question
   request.endpoint = std::move(*endpoint);
 
   if (!question.via.empty()) {
+    if (question.operation != Operation::kConnect && question.operation != Operation::kResolve) {
+      error = "a name to come from goes with connect and resolve only";
+      return std::nullopt;
+    }
     request.via_name = parse_name(question.via);
     if (!request.via_name || !std::holds_alternative<IpEndpoint>(request.endpoint)) {
       error = "a name to come from goes with an IP address";

@@ -13,7 +13,7 @@ struct Question {
   std::string protocol;
   Operation operation = Operation::kConnect;
   std::string address;  // as guests write it; for kResolve a name, or with `via` an address without port
-  std::string via;      // the name that the address came from; may be empty
+  std::string via;      // the name that the address came from (kConnect, kResolve); may be empty
 };
 
 // nullopt: not an address that the operation takes, and `error` says what was expected. A protocol that the tenant does

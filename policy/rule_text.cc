@@ -124,6 +124,13 @@ std::optional<RulePattern> parse_unix(std::string_view text, Operation section, 
     error = "'*' (any peer) belongs in `accept`; expected /path, /directory/, @name or @prefix*";
     return std::nullopt;
   }
+  // Taken for the character it would match nothing, and a deny rule would deny nothing.
+  if (const size_t star = text.find('*');
+      star != std::string_view::npos && (text.front() != '@' || star + 1 < text.size())) {
+    error =
+        "'*' stands only at the end of an abstract name, @prefix*; for every path below a directory write /directory/";
+    return std::nullopt;
+  }
   const bool directory = text.front() == '/' && text.back() == '/';
   const bool abstract_prefix = text.front() == '@' && text.back() == '*';
   std::string_view name = text;

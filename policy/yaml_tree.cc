@@ -7,6 +7,8 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "policy/printable.h"
+
 namespace wasi_netd::policy {
 namespace {
 
@@ -30,6 +32,7 @@ Node make_node(Node::Kind kind, const YAML::Mark& mark) {
 
 class TreeBuilder : public YAML::EventHandler {
  public:
+  explicit TreeBuilder(std::string_view text) : text_(text) {}
   Node take() { return std::move(root_); }
   const YAML::Mark& last_quoted() const { return last_quoted_; }
 
@@ -46,6 +49,12 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check(mark, tag, anchor);
+    // No rule, name or path has use for one, and every message that shows the text would carry it on. Of some escapes
+    // yaml-cpp makes bytes that are not even UTF-8.
+    if (!is_printable(value)) {
+      throw Unacceptable{mark.line + 1, mark.column + 1,
+                         "a text with a control character, such as an escape or line break, or that is not UTF-8"};
+    }
     Node node = make_node(Node::Kind::kScalar, mark);
     node.plain = tag == "?";
     if (!node.plain) last_quoted_ = mark;
@@ -66,10 +75,11 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { end(); }
 
  private:
-  static void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
     if (anchor != 0) throw Unacceptable{mark.line + 1, mark.column + 1, "anchors are not allowed"};
-    // yaml-cpp: "?" for plain, "!" for quoted, "" for collections without a tag.
-    if (!tag.empty() && tag != "?" && tag != "!") {
+    // yaml-cpp says "?" or "" of what has no tag and "!" of quoted text, but "!" is also a tag, the non-specific one.
+    const bool written = static_cast<size_t>(mark.pos) < text_.size() && text_[static_cast<size_t>(mark.pos)] == '!';
+    if (written || (!tag.empty() && tag != "?" && tag != "!")) {
       throw Unacceptable{mark.line + 1, mark.column + 1, "tags are not allowed"};
     }
   }
@@ -98,6 +108,7 @@ class TreeBuilder : public YAML::EventHandler {
     (is_key ? parent.keys : parent.items).push_back(std::move(node));
   }
 
+  const std::string_view text_;  // what is parsed
   Node root_;
   std::vector<Node> open_;
   YAML::Mark last_quoted_ = YAML::Mark::null_mark();
@@ -108,26 +119,6 @@ struct TextFault {
   std::string_view message;
 };
 
-// Of the character that `text` begins with; 0: not UTF-8.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto tail = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf && tail(1)) return 2;
-  if (lead >= 0xe0 && lead <= 0xef && tail(1) && tail(2)) {
-    const bool overlong = lead == 0xe0 && byte(1) < 0xa0;
-    const bool surrogate = lead == 0xed && byte(1) >= 0xa0;
-    return overlong || surrogate ? 0 : 3;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4 && tail(1) && tail(2) && tail(3)) {
-    const bool overlong = lead == 0xf0 && byte(1) < 0x90;
-    const bool beyond = lead == 0xf4 && byte(1) >= 0x90;
-    return overlong || beyond ? 0 : 4;
-  }
-  return 0;
-}
-
 // The first byte that may not stand in a policy.
 std::optional<TextFault> find_fault(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
@@ -136,7 +127,7 @@ std::optional<TextFault> find_fault(std::string_view text) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c == '\0') return TextFault{i, "a NUL byte"};
     if (c == '\r') return TextFault{i, "a carriage return without a line feed"};
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) return TextFault{i, "a control character"};
+    if (c != '\n' && c != '\t' && !is_printable(text.substr(i, length))) return TextFault{i, "a control character"};
     i += length;
   }
   return std::nullopt;
@@ -219,7 +210,7 @@ std::optional<Node> parse_yaml(std::string_view text, Problems& problems) {
   try {
     std::istringstream stream(normal);
     YAML::Parser parser(stream);
-    TreeBuilder builder;
+    TreeBuilder builder(normal);
     if (!parser.HandleNextDocument(builder)) {
       problems.error_at(0, 0, "the file is empty");
       return std::nullopt;
@@ -230,7 +221,7 @@ std::optional<Node> parse_yaml(std::string_view text, Problems& problems) {
       return std::nullopt;
     }
     Node root = builder.take();
-    TreeBuilder second;
+    TreeBuilder second(normal);
     if (parser.HandleNextDocument(second)) {
       const Node extra = second.take();
       problems.error(extra, "a second document; a policy file holds one");

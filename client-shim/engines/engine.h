@@ -37,8 +37,8 @@ class Engine {
   virtual ~Engine() = default;
   // Compiles and links a module once; many runs share it. Null: it cannot be run, *error says why in one line.
   virtual std::unique_ptr<Module> load(const std::vector<uint8_t>& wasm, std::string* error) = 0;
-  // Makes guests that compute look at their requested exit (wasi_netd_instance_request_exit) now. An engine that cannot
-  // ends them at their next import call.
+  // Makes guests that compute look at their requested exit (wasi_netd_instance_request_exit, called before) now, and
+  // those that only now begin to. An engine that cannot ends them at their next import call.
   virtual void interrupt() = 0;
 };
 

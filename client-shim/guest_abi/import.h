@@ -58,6 +58,15 @@ inline wasi_netd_errno require_kind(const Call& call, int32_t fd, uint8_t kind, 
   return stat->kind == kind ? errc::success : errc::inval;
 }
 
+// What an argument's form answers, unless the fd that the call is about is wrong already: that comes first. `fault`
+// comes before both.
+inline wasi_netd_errno after_fd(const Call& call, int32_t fd, wasi_netd_errno error) {
+  if (error == errc::success || error == errc::fault) return error;
+  wasi_netd_fdstat stat;
+  const auto of_fd = wasi_netd_fdstat_get(call.guest(), fd, &stat);
+  return of_fd == errc::success ? error : of_fd;
+}
+
 // The parts of the table, one per file.
 std::span<const wasi_netd_import> networking_imports();
 std::span<const wasi_netd_import> networking_ext_imports();

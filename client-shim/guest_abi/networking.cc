@@ -9,7 +9,7 @@ wasi_netd_errno open(Call& call) {
   const auto control_fd = call.out<int32_t>(7);
   if (!control_fd) return errc::fault;
   std::string_view address;
-  auto error = call.text(1, &address);
+  auto error = after_fd(call, call.fd(0), call.text(1, &address));
   if (error != errc::success) return error;
   int32_t made = -1;
   error = wasi_netd_open(call.guest(), call.fd(0), address.data(), address.size(), call.u32(3), call.u64(4),
@@ -36,7 +36,7 @@ wasi_netd_errno connect(Call& call) {
   const auto connection_fd = call.out<int32_t>(3);
   if (!connection_fd) return errc::fault;
   std::string_view address;
-  auto error = call.text(1, &address);
+  auto error = after_fd(call, call.fd(0), call.text(1, &address));
   if (error != errc::success) return error;
   int32_t made = -1;
   error = wasi_netd_connect(call.guest(), call.fd(0), address.data(), address.size(), &made);

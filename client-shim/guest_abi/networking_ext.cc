@@ -55,7 +55,7 @@ wasi_netd_errno text_of_fd(Call& call) {
 // (protocol_fd, name, name_len, buffer*, capacity, out_len*)
 wasi_netd_errno resolve(Call& call) {
   std::string_view name;
-  const auto bad_name = call.text(1, &name);
+  const auto bad_name = after_fd(call, call.fd(0), call.text(1, &name));
   return text_out(call, 3, [&](char* buffer, size_t capacity, size_t* length) {
     if (bad_name != errc::success) return bad_name;
     return wasi_netd_resolve(call.guest(), call.fd(0), name.data(), name.size(), buffer, capacity, length);
@@ -104,17 +104,17 @@ wasi_netd_errno extra_stream(Call& call) {
 // (control_fd, iovs*, iovs_len, address, address_len, out_written*)
 wasi_netd_errno send_to(Call& call) {
   if (!call.out<uint32_t>(5)) return errc::fault;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &call.instance.ciovecs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &call.instance.ciovecs));
   if (error != errc::success) return error;
   std::string_view address;
-  error = call.text(3, &address);
+  error = after_fd(call, call.fd(0), call.text(3, &address));
   return error == errc::success ? unsupported(call, WASI_NETD_KIND_CONTROL) : error;
 }
 
 // (control_fd, iovs*, iovs_len, address*, capacity, out_address_len*, out_read*)
 wasi_netd_errno recv_from(Call& call) {
   if (!call.out<uint32_t>(6)) return errc::fault;
-  const auto error = call.memory.iovecs(call.u32(1), call.u32(2), &call.instance.iovecs);
+  const auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &call.instance.iovecs));
   if (error != errc::success) return error;
   return text_out(call, 3, [&](char*, size_t, size_t*) { return unsupported(call, WASI_NETD_KIND_CONTROL); });
 }

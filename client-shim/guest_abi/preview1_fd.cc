@@ -14,7 +14,7 @@ wasi_netd_errno fd_read(Call& call) {
   const auto done = call.out<uint32_t>(3);
   if (!done) return errc::fault;
   auto& iovs = call.instance.iovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
   size_t count = 0;
   error = wasi_netd_read(call.guest(), call.fd(0), iovs.data(), iovs.size(), &count);
@@ -27,7 +27,7 @@ wasi_netd_errno fd_write(Call& call) {
   const auto done = call.out<uint32_t>(3);
   if (!done) return errc::fault;
   auto& iovs = call.instance.ciovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
   size_t count = 0;
   error = wasi_netd_write(call.guest(), call.fd(0), iovs.data(), iovs.size(), &count);
@@ -41,7 +41,7 @@ wasi_netd_errno sock_recv(Call& call) {
   const auto flags = call.out<uint16_t>(5);
   if (!done || !flags) return errc::fault;
   auto& iovs = call.instance.iovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
   size_t count = 0;
   uint32_t got_flags = 0;
@@ -57,9 +57,9 @@ wasi_netd_errno sock_send(Call& call) {
   const auto done = call.out<uint32_t>(4);
   if (!done) return errc::fault;
   auto& iovs = call.instance.ciovecs;
-  auto error = call.memory.iovecs(call.u32(1), call.u32(2), &iovs);
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
-  if (call.u32(3) != 0) return errc::inval;  // preview1 defines no flag
+  if (call.u32(3) != 0) return after_fd(call, call.fd(0), errc::inval);  // preview1 defines no flag
   size_t count = 0;
   error = wasi_netd_send(call.guest(), call.fd(0), iovs.data(), iovs.size(), &count);
   if (error == errc::success) done.set(static_cast<uint32_t>(count));
@@ -69,38 +69,13 @@ wasi_netd_errno sock_send(Call& call) {
 // (fd, how)
 wasi_netd_errno sock_shutdown(Call& call) { return wasi_netd_shutdown(call.guest(), call.fd(0), call.u32(1)); }
 
-// Gives an accepted stream the flags that its acceptor asked for; asks for the right to only where they differ.
-wasi_netd_errno set_flags(const Call& call, int32_t stream, uint32_t flags) {
-  wasi_netd_fdstat stat;
-  const auto error = wasi_netd_fdstat_get(call.guest(), stream, &stat);
-  if (error != errc::success || stat.flags == flags) return error;
-  return wasi_netd_fdstat_set_flags(call.guest(), stream, static_cast<uint16_t>(flags));
-}
-
-// (fd, fdflags, out_fd*). preview1's socket is our connection and its one stream in a single fd: accept the
-// connection, take its stream, let the connection go (the stream keeps it alive).
+// (fd, fdflags, out_fd*)
 wasi_netd_errno sock_accept(Call& call) {
   const auto socket_fd = call.out<int32_t>(2);
   if (!socket_fd) return errc::fault;
-  const uint32_t flags = call.u32(1);
-  wasi_netd_fdstat control;
-  auto error = require_kind(call, call.fd(0), WASI_NETD_KIND_CONTROL, &control);
-  if (error != errc::success) return error;
-  if ((control.rights_base & right(WASI_NETD_RIGHT_BIT_sock_accept)) == 0) return errc::notcapable;
-  if ((flags & ~uint32_t{WASI_NETD_FDFLAG_NONBLOCK}) != 0) return errc::inval;
-  int32_t connection = -1;
-  error = wasi_netd_accept(call.guest(), call.fd(0), &connection);
-  if (error != errc::success) return error;
-  int32_t stream = -1;
-  error = wasi_netd_stream_accept(call.guest(), connection, &stream);
-  wasi_netd_close(call.guest(), connection);
-  if (error != errc::success) return error;
-  error = set_flags(call, stream, flags);
-  if (error == errc::success) {
-    socket_fd.set(stream);
-  } else {
-    wasi_netd_close(call.guest(), stream);
-  }
+  int32_t made = -1;
+  const auto error = wasi_netd_sock_accept(call.guest(), call.fd(0), call.u32(1), &made);
+  if (error == errc::success) socket_fd.set(made);
   return error;
 }
 
@@ -128,7 +103,7 @@ wasi_netd_errno fd_fdstat_get(Call& call) {
 
 // (fd, fdflags)
 wasi_netd_errno fd_fdstat_set_flags(Call& call) {
-  if (call.u32(1) > std::numeric_limits<uint16_t>::max()) return errc::inval;
+  if (call.u32(1) > std::numeric_limits<uint16_t>::max()) return after_fd(call, call.fd(0), errc::inval);
   return wasi_netd_fdstat_set_flags(call.guest(), call.fd(0), static_cast<uint16_t>(call.u32(1)));
 }
 

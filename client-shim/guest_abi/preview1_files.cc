@@ -45,7 +45,7 @@ wasi_netd_errno no_position(const Call& call) {
 // (fd, offset, whence, out_offset*)
 wasi_netd_errno fd_seek(Call& call) {
   if (!call.out<uint64_t>(3)) return errc::fault;
-  return call.u32(2) > 2 ? errc::inval : no_position(call);
+  return call.u32(2) > 2 ? after_fd(call, call.fd(0), errc::inval) : no_position(call);
 }
 
 // (fd, out_offset*)
@@ -55,7 +55,7 @@ wasi_netd_errno fd_tell(Call& call) { return call.out<uint64_t>(1) ? no_position
 template <class Iovec, std::vector<Iovec> wasi_netd_instance::*iovecs>
 wasi_netd_errno positioned(Call& call) {
   if (!call.out<uint32_t>(4)) return errc::fault;
-  const auto error = call.memory.iovecs(call.u32(1), call.u32(2), &(call.instance.*iovecs));
+  const auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &(call.instance.*iovecs)));
   return error == errc::success ? no_position(call) : error;
 }
 

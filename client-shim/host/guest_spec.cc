@@ -31,6 +31,14 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   return value << shift;
 }
 
+std::optional<std::string> parse_name(const std::string& text) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  constexpr size_t kLongest = 64;  // the daemon's limit
+  const bool good = !text.empty() && text.size() <= kLongest && text.find_first_not_of(kLetters) == std::string::npos;
+  if (!good) return std::nullopt;
+  return text;
+}
+
 bool is_assignment(std::string_view text) {
   const size_t equals = text.find('=');
   return equals != std::string_view::npos && equals > 0 && text.find('\0') == std::string_view::npos;

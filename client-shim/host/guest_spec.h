@@ -15,11 +15,11 @@ inline std::string_view to_string(EngineKind kind) { return kind == EngineKind::
 struct Stdio {
   enum class Kind : uint8_t { kInherit, kNull, kFile };
   Kind kind = Kind::kInherit;
-  std::string path;  // kFile: read for stdin, created or truncated for the others
+  std::string path;  // kFile: read for stdin; for the others emptied before any guest runs, then appended to
 };
 
 struct GuestSpec {
-  std::string name;               // for the policy's `guests:` and the audit log; may be empty
+  std::string name;               // for the policy's `guests:` and the audit log, as parse_name has it; may be empty
   std::string label;              // how reports call it; differs from every other guest's of the manifest
   std::string socket;             // the tenant's
   std::string wasm;               // path
@@ -35,8 +35,10 @@ struct GuestSpec {
 std::optional<uint64_t> parse_right(std::string_view word);  // "read" -> its bit
 std::optional<EngineKind> parse_engine(std::string_view word);
 std::optional<uint64_t> parse_size(std::string_view text);  // "67108864", "64MiB"; KiB, MiB, GiB; at least one page
-bool is_assignment(std::string_view text);                  // NAME=value with a name
+std::optional<std::string> parse_name(const std::string& text);
+bool is_assignment(std::string_view text);  // NAME=value with a name
 
+inline constexpr std::string_view kNameHint = "a name of at most 64 letters, digits, '-', '_' and '.'";
 inline constexpr std::string_view kSizeHint = "a size such as 64MiB, from 64KiB to 4GiB";
 std::string right_words();  // all of them, for messages
 

@@ -9,6 +9,8 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "engines/text.h"
+
 namespace wasi_netd::host {
 namespace {
 
@@ -35,10 +37,12 @@ class Reader {
   }
 
  private:
+  // The message may show the file's own text, which must not forge a line or control a terminal.
   void report(const YAML::Mark& mark, const std::string& message) {
     const int line = mark.is_null() ? 1 : mark.line + 1;
     const int column = mark.is_null() ? 1 : mark.column + 1;
-    manifest_.errors.push_back(path_ + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message);
+    manifest_.errors.push_back(path_ + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " +
+                               engines::one_line(message));
   }
 
   // Calls on_key(key text, key node, value node) for each key of a map, once; a repeated key is an error.
@@ -104,7 +108,7 @@ class Reader {
 
   bool read_key(const std::string& key, const YAML::Node& value, GuestSpec* guest) {
     if (key == "name") {
-      read_name(value, &guest->name);
+      read_parsed(value, parse_name, kNameHint, &guest->name);
     } else if (key == "socket") {
       read_path(value, &guest->socket);
     } else if (key == "wasm") {
@@ -163,16 +167,6 @@ class Reader {
       return value;
     };
     read_parsed(node, parse, "a number from 1 to " + std::to_string(kMaxGuests), count);
-  }
-
-  void read_name(const YAML::Node& node, std::string* name) {
-    const auto parse = [](const std::string& given) -> std::optional<std::string> {
-      constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-      const bool good = !given.empty() && given.find_first_not_of(kLetters) == std::string::npos;
-      if (!good) return std::nullopt;
-      return given;
-    };
-    read_parsed(node, parse, "a name of letters, digits, '-', '_' and '.'", name);
   }
 
   void read_path(const YAML::Node& node, std::string* path) {

@@ -2,7 +2,7 @@
 // The manifest: a YAML file that names the guests to run. Strict: what is not understood is an error with its place.
 //
 //   guests:
-//     - name: billing                  # to the daemon; letters, digits, '-', '_', '.'
+//     - name: billing                  # to the daemon; at most 64 letters, digits, '-', '_', '.'
 //       socket: /run/wasi-netd/tenants/acme.sock
 //       wasm: http_get.wasm
 //       args: [web, "api.example.com:443", /]
@@ -13,7 +13,9 @@
 //       max_memory: 64MiB
 //       stdin: null                    # null, inherit or a file; stdout and stderr too (inherit)
 //
-// `socket` and `wasm` must be there, the rest may be left out. Paths are relative to the manifest's directory.
+// `socket` and `wasm` must be there, the rest may be left out. Paths are relative to the manifest's directory. A file
+// for stdout or stderr is emptied before the first guest runs and then appended to, by all that name it: the instances
+// of one entry, several guests, or both outputs of one.
 #include <string>
 #include <vector>
 

@@ -89,6 +89,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
       return result;
     }
     check_env(guest.env);
+    if (app.count("--name") > 0) parsed("--name", guest.name, parse_name, kNameHint);
     if (app.count("--rights") > 0) guest.rights = parse_rights(rights);
     guest.engine = parsed("--engine", engine, parse_engine, "wasmtime or wabt");
     guest.max_memory = parsed("--max-memory", memory, parse_size, kSizeHint);

@@ -4,6 +4,8 @@
 #include <iomanip>
 #include <sstream>
 
+#include "engines/text.h"
+
 namespace wasi_netd::host {
 namespace {
 
@@ -19,16 +21,19 @@ std::string_view to_string(engines::Outcome::Kind kind) {
   return "error";
 }
 
+// JSON is UTF-8 (RFC 8259); paths and names need not be.
 std::string json_text(std::string_view text) {
   std::ostringstream out;
   out << '"';
-  for (const char c : text) {
+  while (!text.empty()) {
+    const std::string_view character = engines::take_character(text);
+    const char c = character[0];
     if (c == '"' || c == '\\') {
       out << '\\' << c;
     } else if (static_cast<unsigned char>(c) < 0x20) {
       out << "\\u" << std::hex << std::setw(4) << std::setfill('0') << static_cast<int>(c) << std::dec;
     } else {
-      out << c;
+      out << character;
     }
   }
   out << '"';

@@ -55,7 +55,7 @@ class StdioFds {
         continue;
       }
       const std::string path = stdio[i].kind == Stdio::Kind::kNull ? "/dev/null" : stdio[i].path;
-      fds_[at] = open(path.c_str(), (i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC) | O_CLOEXEC, 0666);
+      fds_[at] = open(path.c_str(), (i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_APPEND) | O_CLOEXEC, 0666);
       if (fds_[at] < 0) return path + ": cannot be opened";
     }
     return {};
@@ -66,17 +66,27 @@ class StdioFds {
   std::array<int, 3> fds_{-1, -1, -1};
 };
 
+// Empties the files that guests are to append to. What cannot be emptied (it is not there, or a FIFO) needs it not, or
+// cannot be opened either.
+void empty_outputs(const std::vector<GuestSpec>& guests) {
+  for (const GuestSpec& guest : guests) {
+    for (const Stdio& stdio : {guest.stdio[1], guest.stdio[2]}) {
+      if (stdio.kind != Stdio::Kind::kFile) continue;
+      [[maybe_unused]] const int ignored = truncate(stdio.path.c_str(), 0);
+    }
+  }
+}
+
 std::string why_not_open(wasi_netd_errno error, const GuestSpec& guest) {
   switch (error) {
     case WASI_NETD_ERRNO_connrefused:
       return "no daemon answers at " + guest.socket;
     case WASI_NETD_ERRNO_acces:
       return "the daemon does not admit this process or " +
-             (guest.name.empty() ? std::string("a guest without a name") : "the guest name '" + guest.name + "'");
+             (guest.name.empty() ? std::string("a guest without a name") : "the guest name '" + guest.name + "'") +
+             ", or the tenant has no host connection left";
     case WASI_NETD_ERRNO_nfile:
       return "the tenant has no session left";
-    case WASI_NETD_ERRNO_inval:
-      return "not the path of a socket: '" + guest.socket + "'";
     default:
       return std::string("the session could not be opened: ") + wasi_netd_errno_name(error);
   }
@@ -191,6 +201,7 @@ Runner::Loaded& Runner::load(const GuestSpec& guest) {
 }
 
 wasi_netd_tenant* Runner::tenant(const std::string& socket) {
+  const std::lock_guard lock(mutex_);
   auto& made = tenants_[socket];
   if (!made) {
     wasi_netd_tenant* opened = nullptr;
@@ -205,6 +216,7 @@ std::vector<GuestReport> Runner::run() {
     modules.push_back(&load(guest));
     tenant(guest.socket);
   }
+  empty_outputs(guests_);
   std::vector<GuestReport> reports(guests_.size());
   std::vector<Thread> threads(guests_.size());
   for (size_t i = 0; i < guests_.size(); ++i) {
@@ -225,11 +237,18 @@ GuestReport Runner::run_guest(const GuestSpec& guest, Loaded& loaded) {
 Outcome Runner::run_instance(const GuestSpec& guest, Loaded& loaded) {
   if (!loaded.module) return failed(loaded.error);
   wasi_netd_tenant* of = tenants_.find(guest.socket)->second.get();
-  if (of == nullptr) return failed(why_not_open(WASI_NETD_ERRNO_inval, guest));
+  if (of == nullptr) return failed("not the path of a socket: '" + guest.socket + "'");
+  if (const auto end = stopped()) return *end;
   std::string error;
   const Instance instance = make_instance(of, guest, &error);
-  if (!instance) return failed(std::move(error));
+  if (!instance) return stopped().value_or(failed(std::move(error)));
   return run_registered(guest, *loaded.module, instance.get());
+}
+
+std::optional<Outcome> Runner::stopped() {
+  const std::lock_guard lock(mutex_);
+  if (!stopped_) return std::nullopt;
+  return Outcome{Outcome::Kind::kExit, static_cast<uint32_t>(*stopped_), {}};
 }
 
 Outcome Runner::run_registered(const GuestSpec& guest, engines::Module& module, wasi_netd_instance* instance) {
@@ -247,6 +266,7 @@ Outcome Runner::run_registered(const GuestSpec& guest, engines::Module& module, 
 void Runner::stop(int exit_code) {
   const std::lock_guard lock(mutex_);
   if (!stopped_) stopped_ = exit_code;
+  for (const auto& [socket, tenant] : tenants_) wasi_netd_tenant_interrupt(tenant.get());
   for (wasi_netd_instance* instance : running_) {
     wasi_netd_instance_request_exit(instance, static_cast<uint32_t>(exit_code));
     wasi_netd_guest_interrupt(wasi_netd_instance_guest(instance));

@@ -47,15 +47,17 @@ class Runner {
   Loaded& load(const GuestSpec& guest);
   GuestReport run_guest(const GuestSpec& guest, Loaded& loaded);
   engines::Outcome run_instance(const GuestSpec& guest, Loaded& loaded);
+  // How a guest ends that stop() met before it ran.
+  std::optional<engines::Outcome> stopped();
   engines::Outcome run_registered(const GuestSpec& guest, engines::Module& module, wasi_netd_instance* instance);
   wasi_netd_tenant* tenant(const std::string& socket);
 
   const std::vector<GuestSpec> guests_;
   std::map<EngineKind, std::unique_ptr<engines::Engine>> engines_;
   std::map<std::pair<EngineKind, std::string>, Loaded> modules_;
-  std::map<std::string, std::unique_ptr<wasi_netd_tenant, TenantRelease>> tenants_;  // filled before any thread starts
 
-  std::mutex mutex_;                       // guards the two below
+  std::mutex mutex_;                                                                 // guards those below
+  std::map<std::string, std::unique_ptr<wasi_netd_tenant, TenantRelease>> tenants_;  // constant once a guest runs
   std::set<wasi_netd_instance*> running_;  // those that stop has to reach; none is freed while it is here
   std::optional<int> stopped_;
 };

@@ -1,6 +1,5 @@
 #include "host/signals.h"
 
-#include <csignal>
 #include <poll.h>
 #include <pthread.h>
 #include <system_error>
@@ -16,7 +15,7 @@ StopSignals::StopSignals(std::function<void(int)> on_stop) : on_stop_(std::move(
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  pthread_sigmask(SIG_BLOCK, &signals, &before_);
   signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC);
   done_fd_ = eventfd(0, EFD_CLOEXEC);
   if (signal_fd_ < 0 || done_fd_ < 0) throw std::system_error(errno, std::system_category(), "signalfd");
@@ -30,6 +29,7 @@ StopSignals::~StopSignals() {
   thread_.join();
   close(signal_fd_);
   close(done_fd_);
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);  // what still pends takes effect now
 }
 
 void StopSignals::wait() {

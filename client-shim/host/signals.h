@@ -3,8 +3,10 @@
 //
 // Construct before any other thread starts: the signals are blocked for all threads made after, and a thread of its own
 // waits for them. The first signal calls `on_stop` there with 128 + its number; guests are then given kGrace to end
-// before the process exits without them. A second signal exits at once. The destructor ends the waiting.
+// before the process exits without them. A second signal exits at once. The destructor, on the same thread, ends the
+// waiting and gives that thread its signals back.
 #include <chrono>
+#include <csignal>
 #include <functional>
 #include <thread>
 
@@ -23,6 +25,7 @@ class StopSignals {
   void wait();
 
   std::function<void(int)> on_stop_;
+  sigset_t before_{};  // what the constructor's thread blocked
   int signal_fd_ = -1;
   int done_fd_ = -1;
   std::thread thread_;

@@ -55,8 +55,9 @@ Errno Tenant::open(std::string_view socket_path, std::shared_ptr<Tenant>& out) {
   return err::success;
 }
 
-Errno Tenant::connect(std::shared_ptr<Channel>& out) {
-  const std::lock_guard guard(mutex_);
+Errno Tenant::connect(const Waker& guest, std::shared_ptr<Channel>& out) {
+  const std::lock_guard lock(mutex_);
+  if (guest.interrupted()) return err::intr;
   if (!channel_) {
     int fd = -1;
     const Errno error = connect_socket(path_, fd);
@@ -66,6 +67,23 @@ Errno Tenant::connect(std::shared_ptr<Channel>& out) {
   }
   out = channel_;
   return err::success;
+}
+
+void Tenant::interrupt() {
+  const std::lock_guard guard(opening_mutex_);
+  interrupted_ = true;
+  for (Waker* waker : opening_) waker->interrupt();
+}
+
+Tenant::Opening::Opening(Tenant& tenant, Waker& waker) : tenant_(tenant), waker_(waker) {
+  const std::lock_guard guard(tenant_.opening_mutex_);
+  tenant_.opening_.insert(&waker_);
+  if (tenant_.interrupted_) waker_.interrupt();
+}
+
+Tenant::Opening::~Opening() {
+  const std::lock_guard guard(tenant_.opening_mutex_);
+  tenant_.opening_.erase(&waker_);
 }
 
 void Tenant::forget(const std::shared_ptr<Channel>& broken) {

@@ -126,6 +126,10 @@ wasi_netd_errno wasi_netd_tenant_open(const char* socket_path, wasi_netd_tenant*
 
 void wasi_netd_tenant_release(wasi_netd_tenant* tenant) { delete tenant; }
 
+void wasi_netd_tenant_interrupt(wasi_netd_tenant* tenant) {
+  if (tenant != nullptr) tenant->tenant->interrupt();
+}
+
 wasi_netd_errno wasi_netd_guest_open(wasi_netd_tenant* tenant, const wasi_netd_guest_options* options,
                                      wasi_netd_guest** out) {
   if (tenant == nullptr || out == nullptr) return err::inval;
@@ -275,6 +279,12 @@ wasi_netd_errno wasi_netd_send(wasi_netd_guest* guest, int32_t fd, const wasi_ne
                                size_t* out_written) {
   return transfer_bytes(guest, iovs, count, out_written,
                         [&](shim::Guest& self, auto buffers, size_t& moved) { return self.send(fd, buffers, moved); });
+}
+
+wasi_netd_errno wasi_netd_sock_accept(wasi_netd_guest* guest, int32_t control_fd, uint32_t fdflags,
+                                      int32_t* out_stream_fd) {
+  return new_fd(guest, out_stream_fd,
+                [&](shim::Guest& self, int32_t& fd) { return self.sock_accept(control_fd, fdflags, fd); });
 }
 
 wasi_netd_errno wasi_netd_shutdown(wasi_netd_guest* guest, int32_t fd, uint32_t how) {

@@ -31,7 +31,10 @@ Errno Guest::open(std::shared_ptr<Tenant> tenant, const wasi_netd_guest_options*
   if (const Errno error = check_text(name); error != err::success) return error;
   std::unique_ptr<Guest> guest(new Guest(std::move(tenant), name, options->rights));
   Errno error = guest->add_stdio(options->stdio);
-  if (error == err::success) error = guest->open_session();
+  if (error == err::success) {
+    const Tenant::Opening opening(*guest->tenant_, *guest->waker_);
+    error = guest->open_session();
+  }
   if (error != err::success) return error;
   guest->add_protocols();
   out = std::move(guest);
@@ -55,8 +58,8 @@ Guest::~Guest() {
 void Guest::finish() {
   const Deadline deadline =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(session_->linger_ms()) + kLingerMargin;
-  fds_.for_each([](int32_t, Descriptor& descriptor) {
-    if (descriptor.stream) descriptor.stream->close();
+  fds_.for_each([&](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream) descriptor.stream->close(deadline);
   });
   bool delivered = true;
   {
@@ -77,7 +80,7 @@ Errno Guest::open_session() {
   // A connection that served before may have died unnoticed; a fresh one tells.
   for (int attempt = 0;; ++attempt) {
     std::shared_ptr<Channel> channel;
-    Errno error = tenant_->connect(channel);
+    Errno error = tenant_->connect(*waker_, channel);
     if (error != err::success) return error;
     const bool proven = channel->proven;
     error = Session::open(waker_, channel, name_, ceiling_, session_);
@@ -90,15 +93,18 @@ Errno Guest::open_session() {
 
 Errno Guest::add_stdio(const int (&host_fds)[3]) {
   for (int32_t fd = 0; fd < 3; ++fd) {
-    auto descriptor = std::make_unique<Descriptor>();
-    if (host_fds[fd] >= 0) {
-      const Errno error = Stdio::open(host_fds[fd], descriptor->stdio);
-      if (error != err::success) return error;
-      const Stdio& stdio = *descriptor->stdio;
-      descriptor->filetype = stdio.filetype();
-      descriptor->rights.base =
-          kStdioRights | (stdio.readable() ? right::fd_read : 0) | (stdio.writable() ? right::fd_write : 0);
+    // Where the host leaves one out nothing else may stand: a guest's printf must not reach a socket.
+    if (host_fds[fd] < 0) {
+      fds_.withhold();
+      continue;
     }
+    auto descriptor = std::make_unique<Descriptor>();
+    const Errno error = Stdio::open(host_fds[fd], descriptor->stdio);
+    if (error != err::success) return error;
+    const Stdio& stdio = *descriptor->stdio;
+    descriptor->filetype = stdio.filetype();
+    descriptor->rights.base =
+        kStdioRights | (stdio.readable() ? right::fd_read : 0) | (stdio.writable() ? right::fd_write : 0);
     fds_.insert(std::move(descriptor));
   }
   return err::success;
@@ -113,10 +119,6 @@ void Guest::add_protocols() {
     descriptor->granted = true;
     descriptor->handle = std::make_shared<Handle>(session_, protocol.token);
     fds_.insert(std::move(descriptor));
-  }
-  // The numbers of stdio that the host left out were held until here: protocols start at 3.
-  for (int32_t fd = 0; fd < 3; ++fd) {
-    if (!fds_.find(fd)->stdio) fds_.remove(fd);
   }
 }
 
@@ -134,31 +136,32 @@ Errno Guest::revive() {
   fds_.for_each([&](int32_t, Descriptor& descriptor) {
     if (descriptor.kind == Kind::kProtocol) protocols.push_back(&descriptor);
   });
+  // One that fails does so again, and is told, at its next use.
   for (Descriptor* descriptor : protocols) rebind(*descriptor);
   return err::success;
 }
 
-// Gives a protocol fd the object of its name in the present session, none if there is no such object any more. Rights
-// it had given up stay given up.
-void Guest::rebind(Descriptor& descriptor) {
+// Gives a protocol fd the object of its name in the present session; notcapable if there is no such object any more.
+// Rights it had given up stay given up.
+Errno Guest::rebind(Descriptor& descriptor) {
   descriptor.handle.reset();
   const auto& protocols = session_->protocols();
   const auto protocol = std::ranges::find(protocols, descriptor.protocol, &Session::Protocol::name);
-  if (protocol == protocols.end()) return;
+  if (protocol == protocols.end()) return err::notcapable;
   auto handle = std::make_shared<Handle>(session_, protocol->token);
   descriptor.rights.base &= protocol->rights.base;
   descriptor.rights.inheriting &= protocol->rights.inheriting;
-  if (descriptor.rights == protocol->rights) {
+  if (descriptor.granted && descriptor.rights == protocol->rights) {
     descriptor.handle = std::move(handle);
-    return;
+    return err::success;
   }
   UnaryCall<v1::RightsRequest, v1::HandleReply> call(*handle);
   call.request.set_handle(protocol->token);
   call.request.mutable_rights()->set_base(descriptor.rights.base);
   call.request.mutable_rights()->set_inheriting(descriptor.rights.inheriting);
-  if (run(call, &Async::Restrict) == err::success) {
-    descriptor.handle = std::make_shared<Handle>(session_, call.reply.handle());
-  }
+  const Errno error = run(call, &Async::Restrict);
+  if (error == err::success) descriptor.handle = std::make_shared<Handle>(session_, call.reply.handle());
+  return error;
 }
 
 }  // namespace wasi_netd::shim

@@ -6,7 +6,8 @@
 //
 // Rights are looked up in the fd table's copies first, so that obvious misuse fails early; the daemon enforces them.
 // After the daemon was away the next open or resolve through a protocol fd opens a new session, in which every
-// protocol fd stands for the object of the same name, with no more rights than it had; all other fds stay dead.
+// protocol fd stands for the object of the same name, with no more rights than it had; all other fds stay dead. No two
+// fds share a token: closing one would end the other.
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,9 +40,11 @@ struct Descriptor {
   Rights rights;
   std::string protocol;            // kProtocol: its name
   bool granted = false;            // kProtocol: by the policy; found by name. Else a weaker one that the guest made
-  std::shared_ptr<Handle> handle;  // network kinds; null: a protocol that the present policy does not give
+  std::shared_ptr<Handle> handle;  // network kinds; null: a protocol that could not be had from the present session
   std::unique_ptr<Stream> stream;  // kStream
   std::unique_ptr<Stdio> stdio;    // kStdio
+  // kControl: a connection that sock_accept took and could not get the stream of; the next accept's.
+  std::unique_ptr<Descriptor> accepted;
 };
 
 class Guest {
@@ -80,6 +83,7 @@ class Guest {
   Errno write(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count);
   Errno recv(int32_t fd, std::span<const wasi_netd_iovec> buffers, uint32_t flags, size_t& count);
   Errno send(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count);
+  Errno sock_accept(int32_t fd, uint32_t fdflags, int32_t& out);
   Errno shutdown(int32_t fd, uint32_t how);
   Errno close(int32_t fd);
   Errno renumber(int32_t from, int32_t to);
@@ -97,7 +101,7 @@ class Guest {
   void add_protocols();
   // Makes sure that the session of the protocol fds is alive.
   Errno revive();
-  void rebind(Descriptor& descriptor);
+  Errno rebind(Descriptor& descriptor);
 
   // The entry if it is a network fd: badf, notsock.
   Errno find_network(int32_t fd, Descriptor*& out) const;
@@ -107,8 +111,14 @@ class Guest {
   Errno find_live(int32_t fd, Descriptor*& out);
   // Both, for a protocol.
   Errno find_protocol(int32_t fd, uint64_t right, Descriptor*& out);
+  static std::unique_ptr<Descriptor> make_descriptor(const Descriptor& parent, Kind kind, bool nonblock,
+                                                     uint8_t filetype, const v1::HandleReply& reply);
   int32_t add_handle(const Descriptor& parent, Kind kind, bool nonblock, uint8_t filetype,
-                     const v1::HandleReply& reply);
+                     const v1::HandleReply& reply) {
+    return fds_.insert(make_descriptor(parent, kind, nonblock, filetype, reply));
+  }
+  Errno accept_connection(Descriptor& control, std::unique_ptr<Descriptor>& out);
+  static Errno accept_stream(Descriptor& connection, bool nonblock, std::unique_ptr<Descriptor>& out);
   Errno address_of(int32_t fd, UnaryCall<v1::HandleRequest, v1::AddressReply>::Method method, std::string& out);
 
   // Closes what an fd stood for. Streams with bytes to send go on in draining_.

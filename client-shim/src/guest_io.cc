@@ -51,8 +51,8 @@ Errno Guest::shutdown(int32_t fd, uint32_t how) {
   if (const Errno error = find_network(fd, descriptor); error != err::success) return error;
   const bool connection = descriptor->kind == Kind::kConnection;
   if (!connection && descriptor->kind != Kind::kStream) return kNotAStream;
-  if (how == 0 || (how & ~uint32_t{WASI_NETD_SHUT_RD | WASI_NETD_SHUT_WR}) != 0) return err::inval;
   if ((descriptor->rights.base & right::sock_shutdown) == 0) return err::notcapable;
+  if (how == 0 || (how & ~uint32_t{WASI_NETD_SHUT_RD | WASI_NETD_SHUT_WR}) != 0) return err::inval;
   if (!connection) {
     return descriptor->stream->shutdown((how & WASI_NETD_SHUT_RD) != 0, (how & WASI_NETD_SHUT_WR) != 0);
   }
@@ -79,6 +79,7 @@ Errno Guest::renumber(int32_t from, int32_t to) {
 
 void Guest::dispose(std::unique_ptr<Descriptor> descriptor) {
   reap();
+  if (descriptor->accepted) close_handle(*descriptor->accepted->handle);
   if (!descriptor->stream) {
     if (descriptor->handle) close_handle(*descriptor->handle);
     return;
@@ -132,9 +133,9 @@ Errno Guest::fdstat(int32_t fd, wasi_netd_fdstat& out) const {
 Errno Guest::set_flags(int32_t fd, uint16_t flags) {
   wasi_netd_fdstat now{};
   if (const Errno error = fdstat(fd, now); error != err::success) return error;
+  if ((now.rights_base & right::fd_fdstat_set_flags) == 0) return err::notcapable;
   // `nonblock` is the only flag a guest can change; it may repeat the others as they are.
   if (((flags ^ now.flags) & ~WASI_NETD_FDFLAG_NONBLOCK) != 0) return err::inval;
-  if ((now.rights_base & right::fd_fdstat_set_flags) == 0) return err::notcapable;
   fds_.find(fd)->nonblock = (flags & WASI_NETD_FDFLAG_NONBLOCK) != 0;
   return err::success;
 }
@@ -146,7 +147,9 @@ Errno Guest::set_rights(int32_t fd, Rights rights) {
     if (const Errno error = find_live(fd, descriptor); error != err::success) return error;
   }
   if (!rights.within(descriptor->rights)) return err::notcapable;
-  if (!descriptor->stdio) {
+  // A call of its own could overtake what was written with the rights that go.
+  const bool carried = descriptor->stream && descriptor->stream->narrow(rights);
+  if (!descriptor->stdio && !carried) {
     UnaryCall<v1::RightsRequest, v1::StatusReply> call(*descriptor->handle);
     call.request.set_handle(descriptor->handle->token());
     call.request.mutable_rights()->set_base(rights.base);

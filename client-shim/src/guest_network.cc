@@ -42,9 +42,11 @@ Errno Guest::find(int32_t fd, Kind kind, uint64_t right, Descriptor*& out) const
 }
 
 Errno Guest::find_live(int32_t fd, Descriptor*& out) {
-  const Descriptor* const descriptor = fds_.find(fd);
+  Descriptor* const descriptor = fds_.find(fd);
   if (descriptor != nullptr && descriptor->kind == Kind::kProtocol) {
-    if (const Errno error = revive(); error != err::success) return error;
+    Errno error = revive();
+    if (error == err::success && !descriptor->handle) error = rebind(*descriptor);
+    if (error != err::success) return error;
   }
   return find_network(fd, out);
 }
@@ -54,8 +56,8 @@ Errno Guest::find_protocol(int32_t fd, uint64_t right, Descriptor*& out) {
   return error != err::success ? error : find(fd, Kind::kProtocol, right, out);
 }
 
-int32_t Guest::add_handle(const Descriptor& parent, Kind kind, bool nonblock, uint8_t filetype,
-                          const v1::HandleReply& reply) {
+std::unique_ptr<Descriptor> Guest::make_descriptor(const Descriptor& parent, Kind kind, bool nonblock, uint8_t filetype,
+                                                   const v1::HandleReply& reply) {
   auto descriptor = std::make_unique<Descriptor>();
   descriptor->kind = kind;
   descriptor->filetype = filetype;
@@ -65,7 +67,7 @@ int32_t Guest::add_handle(const Descriptor& parent, Kind kind, bool nonblock, ui
   // Not session_: the parent may be of a session before it, and then the call has failed.
   descriptor->handle = std::make_shared<Handle>(parent.handle->shared_session(), reply.handle());
   if (kind == Kind::kStream) descriptor->stream = std::make_unique<Stream>(descriptor->handle);
-  return fds_.insert(std::move(descriptor));
+  return descriptor;
 }
 
 Errno Guest::open_control(int32_t protocol_fd, std::string_view address, uint32_t type, Rights rights, uint32_t fdflags,
@@ -100,22 +102,61 @@ Errno Guest::accept(int32_t fd, int32_t& out) {
   Descriptor* control = nullptr;
   Errno error = find(fd, Kind::kControl, right::net_accept, control);
   if (error != err::success) return error;
-  Readiness& readiness = control->handle->readiness;
-  UnaryCall<v1::AcceptRequest, v1::HandleReply> call(*control->handle);
-  call.request.set_control(control->handle->token());
-  call.request.set_nonblock(control->nonblock);
+  std::unique_ptr<Descriptor> connection;
+  error = accept_connection(*control, connection);
+  if (error == err::success) out = fds_.insert(std::move(connection));
+  return error;
+}
+
+Errno Guest::accept_connection(Descriptor& control, std::unique_ptr<Descriptor>& out) {
+  Readiness& readiness = control.handle->readiness;
   {
     const Waker::Lock guard = waker_->lock();
+    if (control.accepted) {
+      const Errno error = control.handle->usable();
+      if (error == err::success) out = std::move(control.accepted);
+      return error;
+    }
     readiness.call_started();
   }
-  error = run(call, &Async::Accept);
+  UnaryCall<v1::AcceptRequest, v1::HandleReply> call(*control.handle);
+  call.request.set_control(control.handle->token());
+  call.request.set_nonblock(control.nonblock);
+  const Errno error = run(call, &Async::Accept);
   if (error == err::again) {
     const Waker::Lock guard = waker_->lock();
     readiness.call_answered_again(Readiness::kReadable);
   }
   if (error != err::success) return error;
-  out = add_handle(*control, Kind::kConnection, control->nonblock, control->filetype, call.reply);
+  out = make_descriptor(control, Kind::kConnection, control.nonblock, control.filetype, call.reply);
   return err::success;
+}
+
+// preview1's socket is our connection and its one stream in a single fd: the connection's own handle is let go, the
+// stream keeps it alive. A peer that was taken is not lost to what its stream may still meet: what can be foreseen is
+// checked before, and where handles ran out between the two the connection waits for the next accept.
+Errno Guest::sock_accept(int32_t fd, uint32_t fdflags, int32_t& out) {
+  Descriptor* control = nullptr;
+  Errno error = find(fd, Kind::kControl, right::sock_accept, control);
+  if (error != err::success) return error;
+  if (!valid_fdflags(fdflags)) return err::inval;
+  const bool nonblock = fdflags != 0;
+  const uint64_t inherited =
+      right::net_stream_accept | (nonblock == control->nonblock ? 0 : right::fd_fdstat_set_flags);
+  if ((control->rights.base & right::net_accept) == 0) return err::notcapable;
+  if ((control->rights.inheriting & inherited) != inherited) return err::notcapable;
+  std::unique_ptr<Descriptor> connection;
+  std::unique_ptr<Descriptor> stream;
+  error = accept_connection(*control, connection);
+  if (error != err::success) return error;
+  error = accept_stream(*connection, nonblock, stream);
+  if (error == err::mfile || error == err::nfile) {
+    control->accepted = std::move(connection);
+    return error;
+  }
+  dispose(std::move(connection));
+  if (error == err::success) out = fds_.insert(std::move(stream));
+  return error;
 }
 
 Errno Guest::connect(int32_t fd, std::string_view address, int32_t& out) {
@@ -152,16 +193,19 @@ Errno Guest::stream_accept(int32_t fd, int32_t& out) {
   Descriptor* connection = nullptr;
   Errno error = find(fd, Kind::kConnection, right::net_stream_accept, connection);
   if (error != err::success) return error;
-  UnaryCall<v1::StreamAcceptRequest, v1::HandleReply> call(*connection->handle);
-  call.request.set_connection(connection->handle->token());
-  call.request.set_nonblock(connection->nonblock);
-  {
-    const Waker::Lock guard = waker_->lock();
-    connection->handle->readiness.call_started();
-  }
-  error = run(call, &Async::StreamAccept);
+  std::unique_ptr<Descriptor> stream;
+  error = accept_stream(*connection, connection->nonblock, stream);
+  if (error == err::success) out = fds_.insert(std::move(stream));
+  return error;
+}
+
+Errno Guest::accept_stream(Descriptor& connection, bool nonblock, std::unique_ptr<Descriptor>& out) {
+  UnaryCall<v1::StreamAcceptRequest, v1::HandleReply> call(*connection.handle);
+  call.request.set_connection(connection.handle->token());
+  call.request.set_nonblock(connection.nonblock);
+  const Errno error = run(call, &Async::StreamAccept);
   if (error != err::success) return error;
-  out = add_handle(*connection, Kind::kStream, connection->nonblock, connection->filetype, call.reply);
+  out = make_descriptor(connection, Kind::kStream, nonblock, connection.filetype, call.reply);
   return err::success;
 }
 

@@ -5,7 +5,7 @@
 // the guest sleeps between passes until something changed or the nearest clock is due.
 #include <algorithm>
 #include <chrono>
-#include <list>
+#include <map>
 
 #include "client-shim/src/guest.h"
 
@@ -48,6 +48,16 @@ bool is_clock(const Item& item) { return item.subscription->type == WASI_NETD_EV
 bool is_stream(const Item& item) { return item.descriptor != nullptr && item.descriptor->stream; }
 bool is_handle(const Item& item) {
   return item.descriptor != nullptr && item.descriptor->handle && !item.descriptor->stream;
+}
+
+// What of the item's interest holds for a control or connection, as far as is known. Under the lock.
+uint32_t holding(const Item& item) {
+  const uint32_t accepted = item.descriptor->accepted ? Readiness::kReadable : 0;
+  return item.descriptor->handle->readiness.holding(item.interest) | (accepted & item.interest);
+}
+// Whether the daemon must be asked.
+bool unknown(const Item& item) {
+  return is_handle(item) && holding(item) == 0 && item.descriptor->handle->readiness.unknown(item.interest);
 }
 
 Errno make_clock(const wasi_netd_subscription& subscription, Clock& out) {
@@ -141,6 +151,9 @@ void Poll::prepare_fd(Descriptor* descriptor, Item& item) {
   } else if (descriptor->handle) {
     const Waker::Lock guard = waker_.lock();
     item.error = descriptor->handle->usable();
+    // A control's readiness lasts until an accept; a connection's ends with its stream and its peer, and no event says
+    // so of what was found to hold.
+    if (descriptor->kind == Kind::kConnection) descriptor->handle->readiness.forget();
   } else {
     item.pollfd_index = pollfds_.size();
     pollfds_.push_back({descriptor->stdio->host_fd(), static_cast<short>(reading ? POLLIN : POLLOUT), 0});
@@ -150,41 +163,42 @@ void Poll::prepare_fd(Descriptor* descriptor, Item& item) {
   item.interest = reading ? Readiness::kReadable : Readiness::kWritable;
 }
 
-bool Poll::must_ask() const {
-  return std::ranges::any_of(items_, [](const Item& item) {
-    return is_handle(item) && item.descriptor->handle->readiness.unknown(item.interest);
-  });
-}
+bool Poll::must_ask() const { return std::ranges::any_of(items_, unknown); }
 
-// Asks for every state that is not known, all at once, and waits for the answers.
+// Asks for every state that is not known, all at once but each handle once, and waits for the answers.
 void Poll::ask_daemon() {
   struct Question {
-    Question(Item& asker, const Handle& handle) : item(asker), call(handle) {}
-    Item& item;
+    explicit Question(const Handle& handle) : call(handle) {}
+    uint32_t interest = 0;
     PollCall call;
   };
-  std::list<Question> questions;
+  std::map<Descriptor*, Question> questions;
   {
     const Waker::Lock guard = waker_.lock();
-    for (Item& item : items_) {
-      if (!is_handle(item) || !item.descriptor->handle->readiness.unknown(item.interest)) continue;
-      questions.emplace_back(item, *item.descriptor->handle);
+    for (const Item& item : items_) {
+      if (!unknown(item)) continue;
+      Handle& handle = *item.descriptor->handle;
+      handle.readiness.poll_started();
+      questions.try_emplace(item.descriptor, handle).first->second.interest |= item.interest;
     }
   }
-  for (Question& question : questions) {
-    question.call.request.set_handle(question.item.descriptor->handle->token());
-    question.call.request.set_interest(question.item.interest);
+  for (auto& [descriptor, question] : questions) {
+    question.call.request.set_handle(descriptor->handle->token());
+    question.call.request.set_interest(question.interest);
     question.call.start(&Async::Poll);
   }
-  for (Question& question : questions) {
+  for (auto& [descriptor, question] : questions) {
     const Errno error = question.call.wait();
-    if (error != err::success) {
-      question.item.error = error;
-      question.item.descriptor = nullptr;
+    if (error == err::success) {
+      const Waker::Lock guard = waker_.lock();
+      descriptor->handle->readiness.poll_answered(question.interest, question.call.reply.readiness());
       continue;
     }
-    const Waker::Lock guard = waker_.lock();
-    question.item.descriptor->handle->readiness.poll_answered(question.item.interest, question.call.reply.readiness());
+    for (Item& item : items_) {
+      if (item.descriptor != descriptor) continue;
+      item.error = error;
+      item.descriptor = nullptr;
+    }
   }
 }
 
@@ -223,7 +237,7 @@ bool Poll::look_at(const Item& item, bool waited, wasi_netd_event& event) const 
   event.error = waited ? handle.broken_while_waiting() : handle.usable();
   if (event.error != err::success) return true;
   if (!is_stream(item)) {
-    const uint32_t holds = handle.readiness.holding(item.interest);
+    const uint32_t holds = holding(item);
     if ((holds & Readiness::kHangup) != 0) event.flags = WASI_NETD_EVENT_HANGUP;
     return holds != 0;
   }

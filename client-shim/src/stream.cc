@@ -52,7 +52,12 @@ Errno Stream::open() {
 Errno Stream::open(Waker::Lock& lock) {
   const Errno error = handle_->usable();
   if (error != err::success || !queue_.needs_call()) return error;
-  waker_->wait(lock, [this] { return done(); });  // a refused call before this one is about to complete
+  if (!done()) {  // a refused call before this one: nothing more is to come of it, so it is not waited for
+    lock.unlock();
+    cancel();
+    lock.lock();
+    waker_->wait(lock, [this] { return done(); });
+  }
   queue_.start();
   v1::TransferOpen& open = *request_.mutable_open();
   open.set_session(handle_->session().token());
@@ -63,6 +68,12 @@ Errno Stream::open(Waker::Lock& lock) {
   });
   lock.lock();
   return err::success;
+}
+
+Errno Stream::open_decided(Waker::Lock& lock) {
+  Errno outcome = open(lock);
+  if (outcome == err::success) outcome = wait(lock, false, [this] { return !queue_.deciding(); });
+  return outcome == err::success ? queue_.take_refusal() : outcome;
 }
 
 Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count) {
@@ -90,11 +101,10 @@ Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool
 Errno Stream::write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count) {
   count = 0;
   Waker::Lock lock = waker_->lock();
-  Errno outcome = open(lock);
+  Errno outcome = open_decided(lock);
   size_t index = 0;
   size_t offset = 0;  // into buffers[index]
   while (outcome == err::success) {
-    outcome = queue_.take_refusal();
     // All buffers go into the queue before the next frame is cut from it.
     while (outcome == err::success && index < buffers.size()) {
       const wasi_netd_ciovec& buffer = buffers[index];
@@ -117,8 +127,7 @@ Errno Stream::write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, si
 
 Errno Stream::shutdown(bool reading, bool writing) {
   Waker::Lock lock = waker_->lock();
-  Errno outcome = open(lock);
-  if (outcome == err::success) outcome = queue_.take_refusal();
+  Errno outcome = open_decided(lock);
   if (outcome != err::success) return outcome;
   if (reading) queue_.stop_reading();
   if (writing) outcome = queue_.finish();
@@ -126,10 +135,21 @@ Errno Stream::shutdown(bool reading, bool writing) {
   return outcome;
 }
 
-bool Stream::close() {
+bool Stream::narrow(Rights rights) {
   Waker::Lock lock = waker_->lock();
+  if (wait(lock, false, [this] { return !queue_.deciding(); }) != err::success || !queue_.narrow(rights)) return false;
+  advance(lock);
+  return true;
+}
+
+bool Stream::close(Deadline deadline) {
+  Waker::Lock lock = waker_->lock();
+  waker_->wait(lock, deadline,
+               [this] { return !queue_.deciding() || handle_->broken_while_waiting() != err::success; });
   by_rpc_ = !queue_.close();
   advance(lock);
+  lock.unlock();
+  if (by_rpc_) cancel();  // nothing more is to come of a refused call
   return !by_rpc_;
 }
 
@@ -151,6 +171,10 @@ BidiCall<v1::TransferRequest, v1::TransferReply>::Operations Stream::next_operat
       break;
     case StreamQueue::Frame::kData:
       request_.set_data(std::move(data));
+      break;
+    case StreamQueue::Frame::kNarrow:
+      request_.mutable_narrow()->set_base(queue_.narrowed_to().base);
+      request_.mutable_narrow()->set_inheriting(queue_.narrowed_to().inheriting);
       break;
     case StreamQueue::Frame::kStopReading:
       request_.mutable_stop_reading();

@@ -3,8 +3,10 @@
 //
 // Owned by the guest's thread, which calls everything here without the lock, except poll_read/poll_write. The first
 // read, write, poll or shutdown opens the call; a call that the daemon refused is told once and opened anew by the
-// next use. After close() the guest keeps the stream until drained(): what was written still goes out. What completes
-// the call: both directions' end, an error, the `close` frame behind the last byte, or cancel().
+// next use. Write and shutdown act only on a call that the daemon has opened: they wait for its answer, on a
+// non-blocking fd too, as every other call to the daemon does. After close() the guest keeps the stream until
+// drained(): what was written still goes out. What completes the call: both directions' end, an error, the `close`
+// frame behind the last byte, or cancel().
 #include <memory>
 #include <span>
 
@@ -24,9 +26,12 @@ class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
   Errno read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count);
   Errno write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count);
   Errno shutdown(bool reading, bool writing);
+  // Gives rights up behind the bytes written before. False: no call is open that could carry it.
+  bool narrow(Rights rights);
 
-  // The fd is gone. True: the `close` frame is queued; false: the handle needs the Close rpc.
-  bool close();
+  // The fd is gone. True: the `close` frame is queued; false: the handle needs the Close rpc. Waits, until `deadline`,
+  // for the daemon's answer to a call that is being opened: only then is it known which.
+  bool close(Deadline deadline = kNever);
   // The call of a closed stream has completed; then `needs_close_rpc` is final. Under the lock.
   bool drained() const { return done(); }
   bool needs_close_rpc() const { return !by_rpc_ && !handle_->revoked && !queue_.close_sent(); }
@@ -47,6 +52,8 @@ class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
   template <class Ready>
   Errno wait(Waker::Lock& lock, bool nonblock, Ready ready);
   Errno open(Waker::Lock& lock);
+  // open(), until the daemon has answered; its refusal is told here.
+  Errno open_decided(Waker::Lock& lock);
 
   Operations next_operations() override;
   void on_message(v1::TransferReply& reply) override;

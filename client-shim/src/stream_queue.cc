@@ -35,17 +35,12 @@ void StreamQueue::start() {
   reading_ = true;
   writing_ = true;
   in_flight_bytes_ = 0;
-  broken_ = stop_sent_ = fin_sent_ = false;
+  broken_ = stop_sent_ = fin_sent_ = narrow_due_ = false;
 }
 
 void StreamQueue::opened(Errno error) {
-  if (error == err::success) {
-    transition(StreamEvent::kOpened);
-    return;
-  }
-  transition(StreamEvent::kRefused);
+  transition(error == err::success ? StreamEvent::kOpened : StreamEvent::kRefused);
   refusal_ = error;
-  drop_unsent();
 }
 
 void StreamQueue::received(std::string data) {
@@ -110,8 +105,7 @@ bool StreamQueue::take_read() {
 }
 
 StreamQueue::Frame StreamQueue::take_frame(std::string& data) {
-  const bool live = call_ == CallState::kOpening || call_ == CallState::kOpen;
-  if (writing_ || !live || broken_) return Frame::kNone;
+  if (writing_ || call_ != CallState::kOpen || broken_) return Frame::kNone;
   Frame frame = Frame::kNone;
   if (!unsent_.empty()) {
     frame = Frame::kData;
@@ -119,6 +113,9 @@ StreamQueue::Frame StreamQueue::take_frame(std::string& data) {
     unsent_.pop_front();
     unsent_bytes_ -= data.size();
     in_flight_bytes_ = data.size();
+  } else if (narrow_due_) {
+    frame = Frame::kNarrow;
+    narrow_due_ = false;
   } else if (receive_ == ReceiveState::kStopped && !stop_sent_) {
     frame = Frame::kStopReading;
     stop_sent_ = true;
@@ -170,6 +167,7 @@ Errno StreamQueue::write(std::string_view data, size_t& count) {
   if (send_ == SendState::kFailed) return send_error_;
   if (send_ != SendState::kOpen) return err::pipe;
   if (data.empty()) return err::success;
+  if (call_ != CallState::kOpen) return err::again;
   data = data.substr(0, room());
   if (data.empty()) return err::again;
   count = data.size();
@@ -188,6 +186,13 @@ Errno StreamQueue::finish() {
   if (send_ == SendState::kFailed) return send_error_ == err::notcapable ? err::notcapable : err::notconn;
   transition(StreamEvent::kFinish);
   return err::success;
+}
+
+bool StreamQueue::narrow(Rights rights) {
+  if (call_ != CallState::kOpen || broken_) return false;
+  narrowed_to_ = rights;
+  narrow_due_ = true;
+  return true;
 }
 
 bool StreamQueue::close() {

@@ -9,6 +9,8 @@
 // flow control holds the rest back; sending takes at most kSendLimit, the frame in flight included. Bytes written
 // while a frame is in flight join into one frame of up to kChunk; when none is, they go at once.
 //
+// No byte is taken and no frame sent before the daemon has answered `opened`: a call it refuses has lost nothing.
+//
 // Errors are sticky: reads give what came before the error, then the error for ever; writes give `pipe` on a dead
 // stream. A revoked stream forgets its bytes both ways and answers `notcapable`.
 #include <cstddef>
@@ -28,7 +30,7 @@ class StreamQueue {
   static constexpr size_t kChunk = 64 * 1024;
   static constexpr size_t kSendLimit = 256 * 1024;
 
-  enum class Frame : uint8_t { kNone, kData, kStopReading, kFin, kClose };
+  enum class Frame : uint8_t { kNone, kData, kNarrow, kStopReading, kFin, kClose };
   struct Polled {
     bool ready = false;
     size_t bytes = 0;
@@ -50,18 +52,22 @@ class StreamQueue {
 
   // True when a gRPC read must be started now.
   bool take_read();
-  // The frame to write now; kNone while one is in flight or nothing is due. `data` is set for kData.
+  // The frame to write now; kNone while one is in flight or nothing is due. `data` is set for kData; for kNarrow the
+  // rights are narrowed_to().
   Frame take_frame(std::string& data);
 
   // ---- the guest
   // `again` when nothing can be answered yet. 0 bytes with success: the end.
   Errno read(std::span<const wasi_netd_iovec> buffers, bool peek, size_t& count);
-  // Takes as much of `data` as there is room for; `again` when there is none.
+  // Takes as much of `data` as there is room for; `again` when there is none, or while the call is not open.
   Errno write(std::string_view data, size_t& count);
+  // Rights that the guest keeps; what it wrote before goes first. False: there is no live call to carry them.
+  bool narrow(Rights rights);
+  const Rights& narrowed_to() const { return narrowed_to_; }
   void stop_reading() { transition(StreamEvent::kStop); }
   Errno finish();
-  // Discards what is read, leaves what was written. True: a `close` frame will go out behind it; false: there is no
-  // live call to carry one.
+  // Discards what is read, leaves what was written. True: a `close` frame will go out behind it, unless the call is
+  // refused; false: there is no live call to carry one.
   bool close();
 
   Polled poll_read() const;
@@ -100,6 +106,8 @@ class StreamQueue {
   bool reading_ = false;
   bool writing_ = false;
   bool broken_ = false;  // a write failed: nothing more can leave through this call
+  Rights narrowed_to_;
+  bool narrow_due_ = false;
   bool stop_sent_ = false;
   bool fin_sent_ = false;
   bool close_sent_ = false;

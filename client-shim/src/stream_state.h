@@ -9,7 +9,7 @@ namespace wasi_netd::shim {
 // The Transfer call.
 enum class CallState : uint8_t {
   kIdle,     // not opened: the first read, write, poll or shutdown opens it
-  kOpening,  // `open` is on its way; bytes may be queued behind it
+  kOpening,  // `open` is on its way; nothing may follow it yet
   kOpen,     // the daemon answered `opened`
   kRefused,  // the daemon answered an errno: told once, then the next use opens anew
   kEnded,    // the call completed; both halves have their last word

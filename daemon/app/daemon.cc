@@ -1,6 +1,7 @@
 #include "daemon/app/daemon.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <future>
@@ -15,6 +16,7 @@
 #include "daemon/base/audit_log.h"
 #include "daemon/rpc/tenant_server.h"
 #include "policy/accounts.h"
+#include "policy/reserved.h"
 
 namespace wasi_netd {
 namespace {
@@ -40,18 +42,6 @@ Status make_directory(const std::string& path) {
   return {};
 }
 
-policy::Reserved reserved(const Config& config) {
-  // Both spellings: as configured, and as the kernel resolves it.
-  policy::Reserved result;
-  for (const std::string& directory : {config.runtime_dir, config.policy_dir}) {
-    std::error_code ec;
-    for (const fs::path& path : {fs::absolute(directory, ec).lexically_normal(), fs::weakly_canonical(directory, ec)}) {
-      if (!path.empty()) result.unix_prefixes.push_back(path.string());
-    }
-  }
-  return result;
-}
-
 }  // namespace
 
 Policies load_policies(const Config& config) {
@@ -70,8 +60,9 @@ Policies load_policies(const Config& config) {
   if (files.empty()) result.errors.push_back(config.policy_dir + ": no *.yaml file; each tenant needs one");
   std::sort(files.begin(), files.end());
   boost::asio::io_context scratch{1};
+  const policy::Reserved reserved = policy::reserve(std::array{config.runtime_dir, config.policy_dir});
   for (const std::string& file : files) {
-    policy::LoadResult loaded = policy::load_file(file, reserved(config), policy::system_accounts());
+    policy::LoadResult loaded = policy::load_file(file, reserved, policy::system_accounts());
     for (const auto& error : loaded.errors) result.errors.push_back(policy::to_string(error));
     for (const auto& warning : loaded.warnings) result.warnings.push_back(policy::to_string(warning));
     if (!loaded.policy) continue;

@@ -11,27 +11,12 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/base/line_writer.h"
+#include "policy/printable.h"
 
 namespace wasi_netd {
 namespace {
 
 constexpr size_t kQueue = 4096;  // lines
-
-std::string escape(spdlog::string_view_t text) {
-  std::string escaped;
-  escaped.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      escaped += c;
-      continue;
-    }
-    char number[5];
-    std::snprintf(number, sizeof number, "\\x%02x", byte);
-    escaped += number;
-  }
-  return escaped;
-}
 
 void write_all(std::string_view text) {
   while (!text.empty()) {
@@ -53,7 +38,7 @@ class LogSink final : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    const std::string escaped = escape(message.payload);
+    const std::string escaped = policy::printable({message.payload.data(), message.payload.size()});
     spdlog::details::log_msg safe = message;
     safe.payload = escaped;
     spdlog::memory_buf_t formatted;

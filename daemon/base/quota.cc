@@ -15,11 +15,15 @@ std::optional<Charge> Quota::charge(uint64_t amount) {
   return Charge(this, amount);
 }
 
-void Quota::when_released(std::function<void()> retry) {
+Quota::Waiter Quota::when_released(std::function<void()> retry) {
   // The waiter stands at the top: whatever is given back below also passes there.
   Quota* top = this;
   while (top->parent_) top = top->parent_;
-  top->waiting_.push_back(std::move(retry));
+  std::erase_if(top->waiting_, [](const auto& waiter) { return waiter.expired(); });
+  Waiter waiter;
+  waiter.retry_ = std::make_shared<std::function<void()>>(std::move(retry));
+  top->waiting_.push_back(waiter.retry_);
+  return waiter;
 }
 
 void Quota::give_back(uint64_t amount) {
@@ -30,8 +34,9 @@ void Quota::give_back(uint64_t amount) {
     top = quota;
   }
   // A waiter may charge again or wait again: take the list first, so that each runs once for this release.
-  auto waiting = std::exchange(top->waiting_, {});
-  for (auto& retry : waiting) retry();
+  for (const auto& waiter : std::exchange(top->waiting_, {})) {
+    if (const auto retry = waiter.lock()) std::exchange(*retry, nullptr)();
+  }
 }
 
 }  // namespace wasi_netd

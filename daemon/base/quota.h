@@ -3,12 +3,13 @@
 // neither. A Charge is the proof and gives the amount back when it goes; a Quota that dies with something still
 // charged is a bug. One loop's thread.
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "daemon/base/error.h"
 
@@ -52,8 +53,18 @@ class Quota {
 
   // nullopt: this quota or one above it has no room; nothing was charged.
   std::optional<Charge> charge(uint64_t amount);
-  // Runs `retry`, once, after something was given back here or in a parent. May run although there is still no room.
-  void when_released(std::function<void()> retry);
+  // Runs `retry`, once, after something was given back here or in a parent, unless the Waiter goes before. May run
+  // although there is still no room.
+  class Waiter {
+   public:
+    // False once `retry` has begun to run.
+    bool waits() const { return retry_ && *retry_; }
+
+   private:
+    friend class Quota;
+    std::shared_ptr<std::function<void()>> retry_;
+  };
+  [[nodiscard]] Waiter when_released(std::function<void()> retry);
 
   uint64_t used() const { return used_; }
   uint64_t limit() const { return limit_; }
@@ -67,7 +78,7 @@ class Quota {
   uint64_t limit_;
   uint64_t used_ = 0;
   Quota* const parent_;
-  std::deque<std::function<void()>> waiting_;
+  std::vector<std::weak_ptr<std::function<void()>>> waiting_;
 };
 
 }  // namespace wasi_netd

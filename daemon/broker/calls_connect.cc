@@ -46,12 +46,15 @@ Task<void> run_connect_by_name(std::shared_ptr<Connection> connection, policy::R
   connection->dial(std::move(targets));
 }
 
+Error draining() { return {Errno::connaborted, "the daemon is going away"}; }
+
 }  // namespace
 
 Result<NewHandle> open(Session& session, const Token& protocol_token, const std::string& address, uint32_t type,
                        const Rights& wanted) {
   auto handle = session.find(protocol_token, Kind::kProtocol, right::net_open);
   if (!handle) return handle.error();
+  if (session.tenant().draining()) return draining();
   const policy::Protocol& protocol = static_cast<Protocol&>(*(*handle)->object).policy();
   if (type != kSocketStream) return Error{Errno::prototype, "this transport has stream sockets only"};
   const auto endpoint = policy::parse_endpoint(address, protocol.transport);
@@ -89,6 +92,7 @@ Status listen(Session& session, const Token& token, uint32_t backlog) {
 Task<Result<NewHandle>> accept(SessionPtr session, Token token, bool nonblock, Call& call) {
   auto control = session->find<Control>(token, Kind::kControl, right::net_accept);
   if (!control) co_return control.error();
+  if (session->tenant().draining()) co_return draining();
   auto peer = co_await (*control)->accept(nonblock, call);
   if (!peer) {
     if (peer.error().code == Errno::again) (*control)->arm(token, kReadable);
@@ -110,6 +114,7 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
   const Rights rights = derive_all(Kind::kConnection, (*handle)->rights);
   const auto control = std::static_pointer_cast<Control>((*handle)->object);
   Tenant& tenant = session->tenant();
+  if (tenant.draining()) co_return draining();
   const std::string& protocol = control->opened().protocol;
 
   const auto target = policy::parse_endpoint(address, control->transport());
@@ -184,7 +189,7 @@ Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr session, Token t
   std::vector<policy::IpAddress> addresses;
   for (const policy::Endpoint& endpoint : permitted->endpoints) {
     addresses.push_back(std::get<policy::IpEndpoint>(endpoint).address);
-    session->remember_answer(addresses.back(), *name, permitted->ttl);
+    session->remember_answer(protocol.name, addresses.back(), *name, permitted->ttl);
   }
   co_return addresses;
 }

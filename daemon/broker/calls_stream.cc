@@ -66,7 +66,7 @@ Result<NewHandle> restrict_handle(Session& session, const Token& token, const Ri
   const std::shared_ptr<Object> object = (*handle)->object;
   const auto rights = weaken(object->kind(), (*handle)->rights, wanted);
   if (!rights) return Error{Errno::notcapable, "more rights than the handle has"};
-  if (object->kind() == Kind::kStream && static_cast<Stream&>(*object).mode() != Stream::Mode::kFree) {
+  if (object->kind() == Kind::kStream && static_cast<Stream&>(*object).in_transfer()) {
     return Error{Errno::busy, "stream in a mode"};
   }
   return session.insert(object, *rights);
@@ -88,7 +88,7 @@ Status shutdown(Session& session, const Token& token, bool read, bool write) {
   Object& object = *(*handle)->object;
   if (object.kind() == Kind::kStream) {
     Stream& stream = static_cast<Stream&>(object);
-    if (stream.mode() == Stream::Mode::kTransfer) return Error{Errno::busy, "shutdown travels in the transfer"};
+    if (stream.in_transfer()) return Error{Errno::busy, "shutdown travels in the transfer"};
     return stream.shutdown(read, write);
   }
   if (object.kind() != Kind::kConnection) return Error{Errno::notconn, "nothing to shut down"};
@@ -104,8 +104,7 @@ Status close(Session& session, const Token& token) {
   // Bytes may be on their way in the transfer, behind which a close belongs: without that frame it is an abort.
   if ((*handle)->object->kind() == Kind::kStream) {
     Stream& stream = static_cast<Stream&>(*(*handle)->object);
-    if (stream.mode() == Stream::Mode::kTransfer)
-      stream.connection().abort({Errno::canceled, "closed during a transfer"});
+    if (stream.in_transfer_by(token)) stream.connection().abort({Errno::canceled, "closed during a transfer"});
   }
   return session.close(token);
 }
@@ -115,7 +114,7 @@ Result<uint32_t> poll(Session& session, const Token& token, uint32_t interest) {
   if (!handle) return handle.error();
   Object& object = *(*handle)->object;
   if (object.kind() == Kind::kProtocol) return Error{Errno::inval, "nothing to wait for"};
-  if (object.kind() == Kind::kStream && static_cast<Stream&>(object).mode() != Stream::Mode::kFree) {
+  if (object.kind() == Kind::kStream && static_cast<Stream&>(object).in_transfer()) {
     return Error{Errno::busy, "stream in a mode"};
   }
   interest &= kReadable | kWritable;

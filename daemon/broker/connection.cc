@@ -131,12 +131,12 @@ Result<std::shared_ptr<Stream>> Connection::take_stream() {
 }
 
 Result<policy::Endpoint> Connection::local_endpoint() const {
-  if (!net_) return error();
+  if (!net_) return Error{Errno::notconn, "not established"};
   return net_->local_endpoint();
 }
 
 Result<policy::Endpoint> Connection::peer_endpoint() const {
-  if (!net_) return error();
+  if (!net_) return Error{Errno::notconn, "not established"};
   return net_->peer_endpoint();
 }
 

@@ -59,6 +59,7 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   // The one stream (or notsup). again while connecting; the connect's errno when it failed.
   Result<std::shared_ptr<Stream>> take_stream();
 
+  // notconn: not established, or over.
   Result<policy::Endpoint> local_endpoint() const;
   Result<policy::Endpoint> peer_endpoint() const;
   net::ConnectionInfo info() const;  // empty until it stands

@@ -125,12 +125,9 @@ Task<void> Control::run_handshake(std::shared_ptr<Control> self, std::shared_ptr
 
 Task<void> Control::wait_for_room(std::shared_ptr<Control> self, bool descriptors) {
   const std::weak_ptr<Control> weak = self;
-  if (!std::exchange(self->told_of_release_, true)) {
-    self->session().connections_quota().when_released([weak] {
-      const auto control = weak.lock();
-      if (!control) return;
-      control->told_of_release_ = false;
-      control->room_.set();
+  if (!self->quota_waiter_.waits()) {
+    self->quota_waiter_ = self->session().connections_quota().when_released([weak] {
+      if (const auto control = weak.lock()) control->room_.set();
     });
   }
   // Descriptors may be freed by another tenant, of which this loop hears nothing.
@@ -183,6 +180,7 @@ Result<std::shared_ptr<net::Bound>> Control::prepare_connect() {
       [[fallthrough]];
     case ControlState::kBound:
       set_state(ControlEvent::kConnectBound);
+      local_ = bound_->local_endpoint();
       return std::move(bound_);
     case ControlState::kInUse:
       return Error{Errno::isconn, "one connection at a time from a fixed port"};
@@ -201,7 +199,8 @@ void Control::bound_connection_over() {
 Result<policy::Endpoint> Control::local_endpoint() const {
   if (listener_) return listener_->local_endpoint();
   if (bound_) return bound_->local_endpoint();
-  if (state_ == ControlState::kInUse || state_ == ControlState::kReleased) return opened_.endpoint;
+  if (state_ == ControlState::kInUse) return local_;
+  if (state_ == ControlState::kReleased) return opened_.endpoint;  // the next use binds it anew
   return Error{Errno::notconn, "no socket"};
 }
 

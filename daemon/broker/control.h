@@ -71,8 +71,10 @@ class Control final : public Object, public std::enable_shared_from_this<Control
   std::set<std::shared_ptr<Connection>> shaking_hands_;
   std::shared_ptr<net::TlsContext> tls_;  // for peers; null: none
   WaitList accepting_;
-  bool told_of_release_ = false;  // a waiter of ours stands at the quota
-  Event room_;  // for run_admit: an admitted peer was taken, a handshake ended, a quota was given back, or the control was closed
+  policy::Endpoint local_ = policy::UnixEndpoint{};  // of the socket that is in use
+  Quota::Waiter quota_waiter_;
+  // For run_admit: an admitted peer was taken, a handshake ended, a quota was given back, or the control was closed.
+  Event room_;
 };
 
 }  // namespace wasi_netd::broker

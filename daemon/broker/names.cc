@@ -29,7 +29,7 @@ policy::Decision judge(const Session& session, policy::Request& request) {
   policy::Decision decision = policy.decide(request);
   const auto* literal = std::get_if<policy::IpEndpoint>(&request.endpoint);
   if (decision.permitted() || !literal || request.operation != policy::Operation::kConnect) return decision;
-  for (const std::string& name : session.names_of(literal->address)) {
+  for (const std::string& name : session.names_of(request.protocol, literal->address)) {
     policy::Request as_name = request;
     as_name.via_name = name;
     policy::Decision by_name = policy.decide(as_name);

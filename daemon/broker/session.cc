@@ -21,8 +21,8 @@ Connection* connection_of(const Object& object) {
   return nullptr;
 }
 
-bool in_transfer(const Object& object) {
-  return object.kind() == Kind::kStream && static_cast<const Stream&>(object).mode() == Stream::Mode::kTransfer;
+bool in_transfer_by(const Object& object, const Token& handle) {
+  return object.kind() == Kind::kStream && static_cast<const Stream&>(object).in_transfer_by(handle);
 }
 
 }  // namespace
@@ -42,7 +42,7 @@ Session::~Session() = default;
 AuditSubject Session::subject(std::string_view protocol) const { return {tenant_.name(), label_, guest_, protocol}; }
 
 Result<NewHandle> Session::insert(std::shared_ptr<Object> object, const Rights& rights) {
-  if (ended_) return Error{Errno::connaborted, "session is over"};
+  if (ending_ || ended_) return Error{Errno::connaborted, "session is over"};
   if (!has_room_for_handle()) return Error{Errno::mfile, "handle quota"};
   auto charge = handles_quota_.charge(1);
   const Token token = Token::make();
@@ -108,8 +108,9 @@ Task<SessionEvent> Session::next_event() {
   }
 }
 
-void Session::remember_answer(const policy::IpAddress& address, const std::string& name, std::chrono::seconds ttl) {
-  const auto key = std::make_pair(policy::to_string(address), name);
+void Session::remember_answer(const std::string& protocol, const policy::IpAddress& address, const std::string& name,
+                              std::chrono::seconds ttl) {
+  const auto key = std::make_tuple(protocol, policy::to_string(address), name);
   if (names_.size() >= kMaxKnownNames && !names_.contains(key)) {
     const auto sooner = [](const auto& one, const auto& other) { return one.second < other.second; };
     names_.erase(std::min_element(names_.begin(), names_.end(), sooner));
@@ -117,33 +118,29 @@ void Session::remember_answer(const policy::IpAddress& address, const std::strin
   names_[key] = std::chrono::steady_clock::now() + ttl;
 }
 
-std::vector<std::string> Session::names_of(const policy::IpAddress& address) const {
+std::vector<std::string> Session::names_of(const std::string& protocol, const policy::IpAddress& address) const {
   const std::string text = policy::to_string(address);
   const auto now = std::chrono::steady_clock::now();
   std::vector<std::string> names;
-  for (auto it = names_.lower_bound({text, {}}); it != names_.end() && it->first.first == text; ++it) {
-    if (it->second >= now) names.push_back(it->first.second);
+  for (auto it = names_.lower_bound({protocol, text, {}}); it != names_.end(); ++it) {
+    const auto& [of_protocol, of_address, name] = it->first;
+    if (of_protocol != protocol || of_address != text) break;
+    if (it->second >= now) names.push_back(name);
   }
   return names;
 }
 
-void Session::close_handles(bool keep_streams_in_transfer) {
+void Session::close_handles(bool keep_transfers) {
   std::vector<Token> doomed;
   for (const auto& [token, handle] : handles_) {
-    if (!keep_streams_in_transfer || !in_transfer(*handle.object)) doomed.push_back(token);
+    if (!keep_transfers || !in_transfer_by(*handle.object, token)) doomed.push_back(token);
   }
   for (const Token& token : doomed) (void)close(token);
 }
 
-bool Session::has_stream_in_transfer() const {
-  for (const auto& [token, handle] : handles_) {
-    if (in_transfer(*handle.object)) return true;
-  }
-  return false;
-}
-
 Task<void> Session::end(std::chrono::milliseconds linger) {
   const auto self = shared_from_this();
+  ending_ = true;
   close_handles(true);
   Timer deadline(tenant_.loop(), linger);
   const auto expired = std::make_shared<bool>(false);  // the timer's handler may outlive this frame
@@ -152,7 +149,8 @@ Task<void> Session::end(std::chrono::milliseconds linger) {
     *expired = true;
     self->handles_fewer_.set();
   });
-  while (!ended_ && !*expired && has_stream_in_transfer()) co_await handles_fewer_.wait();
+  // What is left is in transfer, and a transfer's end closes its handle.
+  while (!ended_ && !*expired && !handles_.empty()) co_await handles_fewer_.wait();
   deadline.cancel();
   abort();
 }
@@ -168,7 +166,7 @@ void Session::abort() {
     if (connection && connection->state() != ConnectionState::kEnding) {
       connection->abort({Errno::connaborted, "session ended"});
     }
-    if (in_transfer(*object)) static_cast<Stream&>(*object).cut_transfer();
+    if (object->kind() == Kind::kStream) static_cast<Stream&>(*object).cut_transfer();
   }
   close_handles(false);
   tenant_.remove_session(*this);

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -56,7 +57,7 @@ class Session : public std::enable_shared_from_this<Session> {
   AuditSubject subject(std::string_view protocol = {}) const;
 
   // ---- handles ----
-  // mfile when the handle quota is used up; the object is untouched then.
+  // mfile when the handle quota is used up, connaborted when the session ends; the object is untouched then.
   Result<NewHandle> insert(std::shared_ptr<Object>, const Rights&);
   // Would insert() find room now? Where not, it is recorded as if insert() had been called.
   bool has_room_for_handle();
@@ -84,9 +85,11 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<SessionEvent> next_event();
 
   // ---- names that were resolved for this session ----
-  // An answer counts as its name until its TTL has passed (docs/guest-api.md, row RESOLVE). Bounded: the oldest go.
-  void remember_answer(const policy::IpAddress&, const std::string& name, std::chrono::seconds ttl);
-  std::vector<std::string> names_of(const policy::IpAddress&) const;
+  // An answer counts as its name, in the protocol that gave it, until its TTL has passed (docs/guest-api.md, row
+  // RESOLVE-1). Bounded: the oldest go.
+  void remember_answer(const std::string& protocol, const policy::IpAddress&, const std::string& name,
+                       std::chrono::seconds ttl);
+  std::vector<std::string> names_of(const std::string& protocol, const policy::IpAddress&) const;
 
   // ---- the end ----
   bool ended() const { return ended_; }
@@ -97,8 +100,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void abort();
 
  private:
-  void close_handles(bool keep_streams_in_transfer);
-  bool has_stream_in_transfer() const;
+  void close_handles(bool keep_transfers);
 
   Tenant& tenant_;
   const std::string guest_;
@@ -109,11 +111,12 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unordered_map<Token, Handle, TokenHash> handles_;
   std::unordered_map<Token, uint32_t, TokenHash> ready_;
   bool closing_ = false;
+  bool ending_ = false;  // no new handles
   bool ended_ = false;
   Event changed_;        // an event for next_event()
   Event handles_fewer_;  // for end()
-  // Until when an (address, name) pair is good.
-  std::map<std::pair<std::string, std::string>, std::chrono::steady_clock::time_point> names_;
+  // Until when a (protocol, address, name) is good.
+  std::map<std::tuple<std::string, std::string, std::string>, std::chrono::steady_clock::time_point> names_;
 };
 
 }  // namespace wasi_netd::broker

@@ -17,22 +17,28 @@ Stream::Stream(std::shared_ptr<Session> session, std::shared_ptr<Connection> con
 
 Stream::~Stream() = default;
 
-Error Stream::reason(Error from_socket) const {
+Error Stream::read_error(Error from_socket) const {
   // A connection that we ended tells why; its socket only knows that it was closed.
   if (connection_->state() != ConnectionState::kConnected) return connection_->error();
   return from_socket;
 }
 
-Status Stream::enter_transfer(std::function<void()> cut) {
+Error Stream::write_error(Error from_socket) const {
+  Error error = read_error(std::move(from_socket));
+  if (error.code == Errno::notconn) error.code = Errno::pipe;
+  return error;
+}
+
+Status Stream::enter_transfer(const Token& handle, std::function<void()> cut) {
   if (connection_->state() != ConnectionState::kConnected) return connection_->error();
-  if (mode_ != Mode::kFree || reading_ || writing_) return Error{Errno::busy, "stream in use"};
-  mode_ = Mode::kTransfer;
+  if (in_transfer() || reading_ || writing_) return Error{Errno::busy, "stream in use"};
+  transfer_ = handle;
   cut_transfer_ = std::move(cut);
   return {};
 }
 
 void Stream::leave_transfer() {
-  mode_ = Mode::kFree;
+  transfer_.reset();
   cut_transfer_ = nullptr;
   net_->cancel();
 }
@@ -43,14 +49,14 @@ void Stream::cut_transfer() {
 
 Task<Result<size_t>> Stream::read_some(asio::mutable_buffer buffer) {
   Result<size_t> got = co_await net_->read_some(buffer);
-  if (!got) co_return reason(got.error());
+  if (!got) co_return read_error(got.error());
   connection_->count_in(*got);
   co_return *got;
 }
 
 Task<Result<size_t>> Stream::write_some(asio::const_buffer buffer) {
   Result<size_t> sent = co_await net_->write_some(buffer);
-  if (!sent) co_return reason(sent.error());
+  if (!sent) co_return write_error(sent.error());
   connection_->count_out(*sent);
   co_return *sent;
 }
@@ -64,43 +70,54 @@ Status Stream::shutdown(bool read, bool write) {
   return {};
 }
 
+// Of a connection that is ending, the net layer reads and drops the rest itself.
+Result<size_t> Stream::read_now(asio::mutable_buffer buffer) {
+  if (connection_->state() != ConnectionState::kConnected) return connection_->error();
+  return net_->read_now(buffer);
+}
+
+Result<size_t> Stream::write_now(asio::const_buffer buffer) {
+  if (connection_->state() != ConnectionState::kConnected) return write_error(Error{Errno::pipe, {}});
+  return net_->write_now(buffer);
+}
+
 Task<Result<size_t>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Call& call) {
-  if (mode_ != Mode::kFree || reading_) co_return Error{Errno::busy, "stream in use"};
+  if (in_transfer() || reading_) co_return Error{Errno::busy, "stream in use"};
   reading_ = true;
-  Result<size_t> got = net_->read_now(buffer);
+  Result<size_t> got = read_now(buffer);
   while (!got && got.error().code == Errno::again && !nonblock && !call.cancelled()) {
     ready_ &= ~kReadable;
     watch(kReadable);
     co_await readable_.wait(call);
-    got = net_->read_now(buffer);
+    got = read_now(buffer);
   }
   reading_ = false;
   if (!got && got.error().code == Errno::again) {
     ready_ &= ~kReadable;
     if (!nonblock) co_return Error{Errno::canceled, "call cancelled"};
   }
-  if (!got) co_return reason(got.error());
+  if (!got) co_return got.error();
   ready_ &= ~kReadable;  // what is left, if anything, is for the next watch to find
   connection_->count_in(*got);
   co_return *got;
 }
 
 Task<Result<size_t>> Stream::write(asio::const_buffer buffer, bool nonblock, Call& call) {
-  if (mode_ != Mode::kFree || writing_) co_return Error{Errno::busy, "stream in use"};
+  if (in_transfer() || writing_) co_return Error{Errno::busy, "stream in use"};
   writing_ = true;
-  Result<size_t> sent = net_->write_now(buffer);
+  Result<size_t> sent = write_now(buffer);
   while (!sent && sent.error().code == Errno::again && !nonblock && !call.cancelled()) {
     ready_ &= ~kWritable;
     watch(kWritable);
     co_await writable_.wait(call);
-    sent = net_->write_now(buffer);
+    sent = write_now(buffer);
   }
   writing_ = false;
   if (!sent && sent.error().code == Errno::again) {
     ready_ &= ~kWritable;
     if (!nonblock) co_return Error{Errno::canceled, "call cancelled"};
   }
-  if (!sent) co_return reason(sent.error());
+  if (!sent) co_return sent.error();
   ready_ &= ~kWritable;
   connection_->count_out(*sent);
   co_return *sent;

@@ -1,10 +1,11 @@
 #pragma once
 // A stream: bytes in both directions on a connection.
 //
-// Held by handles and by the flow that moves its bytes. At most one mode at a time: kFree (Read and Write, one call
-// each way) or kTransfer (one rpc owns both directions). The tenant's loop.
+// Held by handles and by the flow that moves its bytes. At most one mode at a time: free (Read and Write, one call
+// each way) or in transfer (one rpc of one handle owns both directions). The tenant's loop.
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <boost/asio/buffer.hpp>
 
@@ -17,16 +18,15 @@ namespace wasi_netd::broker {
 
 class Stream final : public Object, public std::enable_shared_from_this<Stream> {
  public:
-  enum class Mode : uint8_t { kFree, kTransfer };
-
   Stream(std::shared_ptr<Session>, std::shared_ptr<Connection>, std::shared_ptr<net::Stream>);
   ~Stream() override;
 
   Connection& connection() const { return *connection_; }
-  Mode mode() const { return mode_; }
+  bool in_transfer() const { return transfer_.has_value(); }
+  bool in_transfer_by(const Token& handle) const { return transfer_ == handle; }
 
-  // busy: in a mode already, or a Read or Write is waiting. `cut` ends the transfer's rpc whatever it waits for.
-  Status enter_transfer(std::function<void()> cut);
+  // busy: in transfer already, or a Read or Write is waiting. `cut` ends the transfer's rpc whatever it waits for.
+  Status enter_transfer(const Token& handle, std::function<void()> cut);
   // Ends the transfer's pending read; another handle of the stream can go on behind what the transfer took.
   void leave_transfer();
   void cut_transfer();
@@ -45,16 +45,19 @@ class Stream final : public Object, public std::enable_shared_from_this<Stream> 
   uint32_t readiness() override { return ready_; }
 
  private:
+  Result<size_t> read_now(boost::asio::mutable_buffer);
+  Result<size_t> write_now(boost::asio::const_buffer);
   // The state of watching one direction of a free stream for poll.
   static Task<void> run_watch(std::shared_ptr<Stream> self, uint32_t direction);
   void watch(uint32_t interest) override;
   void last_handle_closed() override;
   // The connection's own reason where we ended it, else what the socket said.
-  Error reason(Error from_socket) const;
+  Error read_error(Error from_socket) const;
+  Error write_error(Error from_socket) const;  // pipe for a connection that the guest ended
 
   const std::shared_ptr<Connection> connection_;
   const std::shared_ptr<net::Stream> net_;
-  Mode mode_ = Mode::kFree;
+  std::optional<Token> transfer_;  // the handle whose rpc moves the bytes
   std::function<void()> cut_transfer_;
   bool reading_ = false, writing_ = false;
   uint32_t ready_ = 0;  // told by the last watch, until a call answers `again`

@@ -63,6 +63,7 @@ class Tenant {
   std::shared_ptr<Session> find_session(const Token&) const;  // null: unknown or over
   void remove_session(const Session&);
   size_t session_count() const { return sessions_.size(); }
+  bool draining() const { return draining_; }
 
   Quota& sessions_quota() { return sessions_quota_; }
   Quota& handles_quota() { return handles_quota_; }
@@ -73,7 +74,7 @@ class Tenant {
   // Runs a flow on the loop, held by the gate; stop() waits for it. False, and nothing runs, after stop() began.
   bool spawn(Task<void> flow);
 
-  // No new sessions; those that exist are told. `idle`, if any, runs when none is left (at once, or later).
+  // No new sessions, controls and connections; the sessions that exist are told. `idle`, if any, runs when none is left (at once, or later).
   void drain(std::function<void()> idle);
   // Aborts every session and connection; `done` runs on the loop when the last flow has ended.
   void stop(std::function<void()> done);

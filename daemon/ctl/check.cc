@@ -7,13 +7,14 @@
 #include "policy/accounts.h"
 #include "policy/json_schema.h"
 #include "policy/policy.h"
+#include "policy/printable.h"
 
 namespace wasi_netd::ctl {
 namespace {
 
 std::optional<uint32_t> any_account(const std::string&) { return 0; }
 
-void complain(const std::string& message) { std::fprintf(stderr, "%s\n", message.c_str()); }
+void complain(const std::string& message) { std::fprintf(stderr, "%s\n", policy::printable(message).c_str()); }
 
 // The files that `path` stands for; false, with a message, when there are none.
 bool expand(const std::string& path, std::vector<std::string>& files) {
@@ -41,16 +42,18 @@ bool expand(const std::string& path, std::vector<std::string>& files) {
 int check(const CheckOptions& options) {
   const policy::Accounts accounts =
       options.any_account ? policy::Accounts{any_account, any_account} : policy::system_accounts();
+  const policy::Reserved reserved = policy::reserve(options.reserved);
   bool good = true;
   std::vector<std::string> files;
   for (const std::string& path : options.paths) good = expand(path, files) && good;
   for (const std::string& file : files) {
-    const policy::LoadResult result = policy::load_file(file, {options.reserved}, accounts);
+    const policy::LoadResult result = policy::load_file(file, reserved, accounts);
     for (const policy::LoadError& error : result.errors) complain(to_string(error));
     for (const policy::LoadError& warning : result.warnings) {
       complain(to_string(policy::LoadError{warning.file, warning.line, warning.column, "warning: " + warning.message}));
     }
-    if (result.policy != nullptr) std::printf("%s: ok, tenant %s\n", file.c_str(), result.policy->tenant().c_str());
+    if (result.policy != nullptr)
+      std::printf("%s: ok, tenant %s\n", policy::printable(file).c_str(), result.policy->tenant().c_str());
     good = good && result.policy != nullptr;
   }
   return good ? kYes : kNo;

@@ -4,18 +4,20 @@
 #include <string>
 #include <vector>
 
+#include "policy/reserved.h"
+
 namespace wasi_netd::ctl {
 
 inline constexpr int kYes = 0;      // every file is good; allowed
 inline constexpr int kNo = 1;       // some file is not; denied
 inline constexpr int kMisused = 2;  // the question cannot be answered: bad arguments or a policy that does not load
 
-// Where a daemon with default settings keeps its sockets and policies.
-inline const std::vector<std::string> kDefaultReserved{"/run/wasi-netd", "/etc/wasi-netd"};
+// What a daemon with default settings keeps for itself.
+inline const std::vector<std::string> kDefaultReserved{policy::kDefaultRuntimeDir, policy::kDefaultPolicyDir};
 
 struct CheckOptions {
   std::vector<std::string> paths;                        // files and directories
-  std::vector<std::string> reserved = kDefaultReserved;  // Unix path prefixes that belong to the daemon
+  std::vector<std::string> reserved = kDefaultReserved;  // the daemon's directories
   bool any_account = false;                              // do not look users and groups up
 };
 int check(const CheckOptions&);

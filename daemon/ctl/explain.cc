@@ -4,6 +4,7 @@
 #include "daemon/ctl/commands.h"
 #include "policy/json_schema.h"
 #include "policy/policy.h"
+#include "policy/printable.h"
 #include "policy/question.h"
 
 namespace wasi_netd::ctl {
@@ -51,14 +52,6 @@ const Decision& overall(const Decision& name, const std::vector<Answer>& answers
   return allowed != answers.end() ? allowed->decision : answers.front().decision;
 }
 
-// Names come from the file and may hold what would confuse a terminal.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
 std::string json_members(const Decision& decision) {
   return "\"verdict\": " + json_quote(to_string(decision.verdict)) +
          ", \"rule\": " + json_quote(to_string(decision.rule)) +
@@ -84,14 +77,14 @@ void print_json(const ExplainOptions& options, const Request& request, const Dec
 void print_text(const Decision& decision, const std::string& prefix, const std::string& suffix) {
   const std::string line = prefix + std::string(to_string(decision.verdict)) + " " + to_string(decision.rule) + " \"" +
                            decision.rule.text + "\": " + decision.reason + suffix;
-  std::printf("%s\n", printable(line).c_str());
+  std::printf("%s\n", policy::printable(line).c_str());
 }
 
 }  // namespace
 
 int explain(const ExplainOptions& options) {
   const policy::LoadResult loaded =
-      policy::load_file(options.policy, {options.reserved}, policy::Accounts{any_account, any_account});
+      policy::load_file(options.policy, policy::reserve(options.reserved), policy::Accounts{any_account, any_account});
   for (const policy::LoadError& error : loaded.errors) std::fprintf(stderr, "%s\n", to_string(error).c_str());
   if (loaded.policy == nullptr) return kMisused;
 
@@ -100,7 +93,7 @@ int explain(const ExplainOptions& options) {
   std::string error;
   const std::optional<Request> request = policy::parse_question(*loaded.policy, question, error);
   if (!request) {
-    std::fprintf(stderr, "wasi-netctl: '%s': %s\n", options.address.c_str(), error.c_str());
+    std::fprintf(stderr, "wasi-netctl: '%s': %s\n", policy::printable(options.address).c_str(), error.c_str());
     return kMisused;
   }
   const Decision asked = loaded.policy->decide(*request);

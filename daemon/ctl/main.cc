@@ -7,9 +7,10 @@ int main(int argc, char** argv) {
   using namespace wasi_netd::ctl;
 
   CLI::App app{"Examines the policies of wasi-netd tenants.", "wasi-netctl"};
-  app.set_version_flag("--version", std::string("wasi-netctl ") + WASI_NETD_VERSION);
+  const std::string version = std::string("wasi-netctl ") + WASI_NETD_VERSION;
+  app.set_version_flag("--version", version);
   app.require_subcommand(1);
-  const char* reserved_text = "Unix paths below this prefix belong to the daemon and no rule opens them (repeatable)";
+  const char* reserved_text = "A directory of the daemon, whose paths no rule opens (repeatable; replaces the default)";
 
   CheckOptions check_options;
   CLI::App* check_command = app.add_subcommand("check", "Says what is wrong with policy files, as file:line:column");
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
   explain_command->footer("Exit status: 0 allow, 1 deny or would_deny, 2 no answer.");
 
   app.add_subcommand("schema", "Prints the JSON Schema of policy files");
+  for (CLI::App* command : app.get_subcommands({})) command->set_version_flag("--version", version);
 
   try {
     app.parse(argc, argv);

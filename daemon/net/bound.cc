@@ -28,7 +28,7 @@ class BoundSocket final : public Bound {
     if (!fd_.valid()) return used_up();
     int limit = backlog <= 0 ? kDefaultBacklog : std::min(backlog, kMaxBacklog);
     if (::listen(fd_.get(), limit) != 0) return system_error(errno, "listen " + policy::to_string(local_));
-    auto socket = attach(loop_, std::move(fd_));
+    auto socket = attach(loop_, fd_);
     if (!socket) return socket.error();
     return std::shared_ptr<Listener>(std::make_shared<StreamListener>(std::move(*socket), local_, std::move(path_)));
   }

@@ -42,7 +42,7 @@ Task<Result<std::shared_ptr<StreamSocket>>> Connector::attempt_task(Self self) {
   if (error != 0 && error != EINPROGRESS) co_return self->failed(error);
 
   // Only now: a socket that is not connecting yet polls as hung up, and that event would end the wait below too early.
-  auto attached = attach(self->loop_, std::move(self->fd_));
+  auto attached = attach(self->loop_, self->fd_);
   if (!attached) co_return attached.error();
   self->socket_.emplace(std::move(*attached));
   while (error != 0) {

@@ -94,7 +94,7 @@ Result<std::shared_ptr<Connection>> StreamListener::adopt(UniqueFd fd, const Soc
     if (!own) return own.error();
     local = endpoint_of(*own);
   }
-  auto socket = attach(socket_.get_executor(), std::move(fd));
+  auto socket = attach(socket_.get_executor(), fd);
   // The kernel's room for watching descriptors is used up, as good as the descriptors themselves.
   if (!socket) return Error{Errno::nfile, socket.error().detail};
   return std::shared_ptr<Connection>(

@@ -92,7 +92,8 @@ class Connection {
   virtual Status set_option(Option, uint32_t value) = 0;
   virtual Result<uint32_t> get_option(Option) const = 0;
 
-  // Ends it so that the peer sees a reset (TCP RST, SO_LINGER 0). Unix: closed. Idempotent.
+  // Ends it so that the peer sees a reset (TCP RST). Unix: closed. Idempotent. The same happens to a connection that is
+  // dropped without finish().
   virtual void abort() = 0;
   // Ends it in order: the write half is shut down, then input is read and dropped until the peer's end, `linger`
   // has passed or abort() was called; then the socket is closed. Discarding input first keeps the kernel from answering

@@ -26,6 +26,10 @@ Result<UniqueFd> open_tcp(policy::Family family) {
   auto fd = open_family(family == policy::Family::kIpv4 ? AF_INET : AF_INET6);
   if (!fd) return fd;
   if (auto set = switch_on(fd->get(), IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY"); !set) return set.error();
+  linger reset = {1, 0};
+  if (::setsockopt(fd->get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset) != 0) {
+    return system_error(errno, "SO_LINGER");
+  }
   if (family == policy::Family::kIpv6) {
     if (auto set = switch_on(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY"); !set) return set.error();
   }
@@ -40,7 +44,7 @@ Result<UniqueFd> open_socket(const Endpoint& what_for) {
   return Error{Errno::inval, "a name is no socket address"};
 }
 
-Result<Socket> attach(Loop loop, UniqueFd fd) {
+Result<Socket> attach(Loop loop, UniqueFd& fd) {
   Socket socket(loop);
   boost::system::error_code ec;
   // Asio keeps the family for sockets it opens itself, which it does not do here.

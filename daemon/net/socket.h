@@ -1,8 +1,9 @@
 #pragma once
 // New stream sockets, non-blocking and close-on-exec from the start, with the options every socket of their kind has.
 //
-// TCP: TCP_NODELAY (net.h says why); a socket that a listener accepts inherits it. IPv6: IPV6_V6ONLY, so that an IPv6
-// endpoint never means IPv4 addresses.
+// TCP: TCP_NODELAY (net.h says why) and SO_LINGER 0: closed by anything but the end of Connection::finish(), the
+// daemon's own death included, a connection is reset, and no peer takes half an upload for a whole one. A socket that a
+// listener accepts inherits both. IPv6: IPV6_V6ONLY, so that an IPv6 endpoint never means IPv4 addresses.
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 
@@ -17,8 +18,8 @@ using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Loop>;
 // `inval` for a NameEndpoint.
 Result<UniqueFd> open_socket(const Endpoint& what_for);
 
-// Hands the descriptor to the loop's reactor. On failure it is closed.
-Result<Socket> attach(Loop, UniqueFd);
+// Hands the descriptor to the loop's reactor. On failure it stays where it is.
+Result<Socket> attach(Loop, UniqueFd&);
 
 // The errno in an asio result; 0 for the end of the stream, which asio reports as an error of its own.
 int errno_of(const boost::system::error_code&);

@@ -37,7 +37,7 @@ policy::UnixEndpoint unix_endpoint(const sockaddr_un& address, socklen_t size) {
   size_t length = size - kPathOffset;
   if (address.sun_path[0] == '\0') return {std::string(address.sun_path + 1, length - 1), true};
   std::string path(address.sun_path, strnlen(address.sun_path, length));
-  if (path.front() != '/' || path.starts_with("/proc/")) return {};
+  if (!policy::is_normal_path(path) || path.starts_with("/proc/")) return {};
   return {path, false};
 }
 

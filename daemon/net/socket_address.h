@@ -23,9 +23,9 @@ Result<SocketAddress> ip_address(const policy::IpEndpoint&);
 // `name` as it goes into sun_path; an abstract name without its leading zero byte. `nametoolong`: it does not fit.
 Result<SocketAddress> unix_address(std::string_view name, bool abstract);
 
-// What the kernel said. An IPv4-mapped address is IPv4. A Unix name that is not an absolute path outside /proc says
-// nothing about where that socket is (relative to another process's directory, or bound through a descriptor):
-// it becomes the unnamed endpoint.
+// What the kernel said. An IPv4-mapped address is IPv4. The kernel keeps a Unix path as it was bound, which says where
+// that socket is only if it is normal and outside /proc: a relative path depends on another process's directory, one
+// through a descriptor on that process, and "/app/../evil" is not in /app. Every other becomes the unnamed endpoint.
 policy::Endpoint endpoint_of(const SocketAddress&);
 
 Result<SocketAddress> local_address(int fd);

@@ -229,13 +229,7 @@ Result<uint32_t> StreamSocket::get_option(Option option) const {
   return static_cast<uint32_t>(number);
 }
 
-void StreamSocket::abort() {
-  if (closed_) return;
-  linger reset = {1, 0};
-  // Fails only for what is no socket; a Unix socket takes it and closes as always.
-  ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-  close();
-}
+void StreamSocket::abort() { close(); }
 
 void StreamSocket::close() {
   if (std::exchange(closed_, true)) return;
@@ -257,6 +251,9 @@ bool StreamSocket::drain() {
 Task<void> StreamSocket::finish(std::chrono::milliseconds linger) { return finish_task(shared_from_this(), linger); }
 Task<void> StreamSocket::finish_task(Self self, std::chrono::milliseconds linger) {
   if (self->closed_) co_return;
+  // From here on nothing takes back what was written, not even the end of this process.
+  const struct linger deliver = {0, 0};
+  ::setsockopt(self->socket_.native_handle(), SOL_SOCKET, SO_LINGER, &deliver, sizeof deliver);
   self->cancel();  // asio tells one reader only of the peer's end
   Status shut = self->shutdown_write();
   bool ended = shut.has_error() || self->drain();

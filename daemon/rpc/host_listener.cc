@@ -15,6 +15,7 @@ namespace wasi_netd::rpc {
 namespace {
 
 constexpr std::chrono::milliseconds kAcceptRetry{200};
+constexpr std::chrono::seconds kQuiet{1};
 constexpr int kBacklog = 128;
 
 // A socket file that a dead daemon left answers connects with ECONNREFUSED.
@@ -42,7 +43,8 @@ HostListener::HostListener(broker::Tenant& tenant, std::string path, Admit admit
       path_(std::move(path)),
       admit_(std::move(admit)),
       acceptor_(tenant.loop()),
-      hangups_(tenant.loop()) {}
+      hangups_(tenant.loop()),
+      quiet_end_(tenant.loop()) {}
 
 HostListener::~HostListener() { cut_all(); }
 
@@ -84,6 +86,8 @@ void HostListener::close() {
   if (lstat(path_.c_str(), &info) == 0 && info.st_dev == device_ && info.st_ino == inode_) unlink(path_.c_str());
   boost::system::error_code ignored;
   acceptor_.close(ignored);
+  quiet_end_.cancel();
+  tell_refused();
 }
 
 void HostListener::cut_all() {
@@ -148,16 +152,26 @@ void HostListener::admit(Socket socket) {
   admit_(socket.release());
 }
 
-// Anybody on the machine can knock, as fast as they like: the log says so once a second, with the number of those it
-// left out.
+// Anybody on the machine can knock, as fast as they like: the log says so at once, and then once a second of the last
+// one, with the number of those it left out.
 void HostListener::refuse(const ucred& peer) {
-  const auto now = std::chrono::steady_clock::now();
-  if (now < quiet_until_) {
-    ++refused_quietly_;
-    return;
-  }
-  quiet_until_ = now + std::chrono::seconds(1);
-  tenant_.audit().peer(tenant_.name(), {peer.uid, peer.gid, peer.pid}, std::exchange(refused_quietly_, 0));
+  last_refused_ = peer;
+  ++refused_;
+  if (!quiet_) tell_refused();
+}
+
+void HostListener::tell_refused() {
+  quiet_ = false;
+  if (refused_ == 0) return;
+  tenant_.audit().peer(tenant_.name(), {last_refused_.uid, last_refused_.gid, last_refused_.pid}, refused_ - 1);
+  refused_ = 0;
+  if (!acceptor_.is_open()) return;
+  quiet_ = true;
+  quiet_end_.expires_after(kQuiet);
+  quiet_end_.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (!ec && self) self->tell_refused();
+  });
 }
 
 Task<void> HostListener::run_watch(std::shared_ptr<HostListener> self) {

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "daemon/base/error.h"
+#include "daemon/base/event.h"
 #include "daemon/base/quota.h"
 #include "daemon/broker/tenant.h"
 
@@ -56,6 +57,7 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   static Task<void> run_watch(std::shared_ptr<HostListener> self);
   void admit(Socket socket);
   void refuse(const ucred& peer);
+  void tell_refused();
   void reap();
 
   broker::Tenant& tenant_;
@@ -65,8 +67,10 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   Descriptor hangups_;  // the epoll set
   std::unordered_map<uint64_t, Host> hosts_;
   uint64_t next_host_ = 0;
-  std::chrono::steady_clock::time_point quiet_until_;  // no record of a refusal before this
-  uint64_t refused_quietly_ = 0;
+  Timer quiet_end_;
+  bool quiet_ = false;    // until quiet_end_ no record of a refusal
+  uint64_t refused_ = 0;  // without a record so far
+  ucred last_refused_{};
   uint64_t device_ = 0, inode_ = 0;  // of the socket file, so that close() removes no other
 };
 

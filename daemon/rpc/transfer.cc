@@ -14,11 +14,6 @@ using broker::Stream;
 using broker::Tenant;
 using Rpc = RpcStream<v1::TransferRequest, v1::TransferReply>;
 
-constexpr size_t kSmallestChunk = 4 * 1024;
-// A chunk is in memory twice while it is sent: as we read it and as gRPC serialised it.
-constexpr size_t kCopies = 2;
-constexpr size_t kReserve = kReceiveWindow + kCopies * kSmallestChunk;
-
 // How much to read at once: follows what the stream delivers, between kSmallestChunk and kChunk, as far as `buffers`
 // allows.
 class Chunk {
@@ -59,6 +54,8 @@ struct Transfer {
   bool down_running = false;
   bool discard = false;  // the guest reads no more, but goes on writing
   bool closed = false;   // the handle is gone
+  // Why bytes of the guest were dropped. An orderly end behind them would pass off half an upload for a whole one.
+  std::optional<Error> lost;
   Event down_over;
 };
 using TransferPtr = std::shared_ptr<Transfer>;
@@ -107,18 +104,40 @@ Task<void> tell_write_error(TransferPtr transfer, Errno error) {
   (void)co_await transfer->rpc->write(reply);
 }
 
+// Writing is over, with bytes undelivered.
+Task<void> lose(TransferPtr transfer, Error why) {
+  const Errno code = why.code;
+  transfer->lost = std::move(why);
+  co_await tell_write_error(transfer, code);
+}
+
 // False: writing is over (told to the host).
 Task<bool> write_all(TransferPtr transfer, const std::string& data) {
   size_t done = 0;
   while (done < data.size()) {
     auto sent = co_await transfer->stream->write_some(boost::asio::buffer(data.data() + done, data.size() - done));
     if (!sent) {
-      co_await tell_write_error(transfer, sent.error().code);
+      co_await lose(transfer, sent.error());
       co_return false;
     }
     done += *sent;
   }
   co_return true;
+}
+
+// False: there is something that the peer must not take for complete, so it sees a reset.
+bool may_end_in_order(Transfer& transfer) {
+  if (transfer.lost) transfer.stream->connection().abort(*transfer.lost);
+  return !transfer.lost;
+}
+
+// A frame cannot be refused, so what the handle lacks already is taken as left out.
+void narrow(Transfer& transfer, const v1::Rights& wanted) {
+  auto handle = transfer.session->find(transfer.handle, 0);
+  if (!handle) return;
+  broker::Rights& held = (*handle)->rights;
+  held.base &= wanted.base();
+  held.inheriting &= wanted.inheriting();
 }
 
 // Until the host closes (OK), breaks off (CANCELLED) or sends what no correct shim sends (INVALID_ARGUMENT).
@@ -131,7 +150,7 @@ Task<grpc::Status> up(TransferPtr transfer) {
         if (!writable) break;
         if (const auto allowed = may(*transfer, right::fd_write); !allowed) {
           writable = false;
-          co_await tell_write_error(transfer, allowed.error().code);
+          co_await lose(transfer, allowed.error());
         } else {
           writable = co_await write_all(transfer, request->data());
         }
@@ -140,7 +159,7 @@ Task<grpc::Status> up(TransferPtr transfer) {
       case v1::TransferRequest::kFin:
         if (const auto allowed = may(*transfer, right::sock_shutdown); !allowed) {
           co_await tell_write_error(transfer, allowed.error().code);
-        } else {
+        } else if (may_end_in_order(*transfer)) {
           (void)transfer->stream->shutdown(false, true);  // an error is the stream's: the down flow tells it
         }
         writable = false;
@@ -148,8 +167,12 @@ Task<grpc::Status> up(TransferPtr transfer) {
       case v1::TransferRequest::kStopReading:
         if (may(*transfer, right::sock_shutdown)) transfer->discard = true;
         break;
+      case v1::TransferRequest::kNarrow:
+        narrow(*transfer, request->narrow());
+        break;
       case v1::TransferRequest::kClose:
         transfer->closed = true;
+        (void)may_end_in_order(*transfer);
         transfer->rpc->on_cancel(nullptr);  // everything was handed to the kernel: what happens now undoes nothing
         transfer->stream->leave_transfer();
         (void)transfer->session->close(transfer->handle);
@@ -178,7 +201,7 @@ Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const
   transfer.handle = *handle;
   auto stream = transfer.session->find<Stream>(*handle, broker::Kind::kStream, 0);
   if (!stream) return stream.error();
-  auto entered = (*stream)->enter_transfer([rpc = transfer.rpc] { rpc->cut(); });
+  auto entered = (*stream)->enter_transfer(*handle, [rpc = transfer.rpc] { rpc->cut(); });
   if (!entered) return entered.error();
   return *stream;
 }
@@ -219,7 +242,8 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
     transfer->stream->leave_transfer();
     reset();
     (void)transfer->session->close(transfer->handle);
-    transfer->rpc->cut();
+    // A host that broke off takes no frame any more; one that sent nonsense is told so.
+    if (status.error_code() == grpc::StatusCode::CANCELLED) transfer->rpc->cut();
   }
   if (transfer->down_running) co_await join_down(transfer);
   co_return status;

@@ -137,6 +137,15 @@ TEST_P(Abort, ResetsEvenAfterTheWriteHalfWasShutDown) {
   EXPECT_NE(peer_.write_error(), 0);
 }
 
+// As a daemon that is killed leaves it: the kernel closes the descriptor, and nobody finished the connection.
+TEST_P(Abort, IsWhatAConnectionGetsThatIsDroppedUnfinished) {
+  EXPECT_EQ(code_of(run(write(stream_, "half an up"))), Errno::success);
+  EXPECT_EQ(peer_.read(10), "half an up");
+  stream_.reset();
+  connection_.reset();
+  EXPECT_EQ(peer_.read_error(), ECONNRESET);
+}
+
 class Finish : public WireTest {};
 INSTANTIATE_TEST_SUITE_P(AllWires, Finish, kAllWires, name_of_case);
 

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "policy/policy.h"
 #include "tests/loop/wire_test.h"
 
 namespace wasi_netd::net {
@@ -262,6 +263,34 @@ TEST_F(Binding, EndsAPendingConnectWhenClosed) {
   sockets.back()->close();
   EXPECT_EQ(code_of(finish(attempts.back())), Errno::canceled);
   EXPECT_EQ(code_of(run(sockets.back()->connect(ip("127.0.0.1", 1)))), Errno::canceled);
+}
+
+// A rule for a directory must not admit who bound elsewhere and spelt it as inside.
+TEST_F(Binding, OfAPeerInAnotherSpellingLeavesItWithoutAName) {
+  test::TemporaryDirectory directory;
+  std::filesystem::create_directories(directory / "app");
+  std::filesystem::create_directories(directory / "evil");
+  const auto loaded = policy::load_text(
+      "version: 1\ntenant: t\npeers: [{user: 0}]\nprotocols:\n  p:\n    transport: unix\n"
+      "    accept: {allow: ['" +
+          directory / "app/" + "']}\n",
+      "t.yaml", {}, {});
+  ASSERT_TRUE(loaded.policy);
+  auto listener = *(*bind_stream(loop(), unix_path(directory / "s")))->listen(16);
+  for (const auto& [path, expected] :
+       std::vector<std::pair<std::string, Endpoint>>{{"app/peer", unix_path(directory / "app/peer")},
+                                                     {"app/../evil/a", policy::UnixEndpoint{}},
+                                                     {"app//b", policy::UnixEndpoint{}},
+                                                     {"app/./c", policy::UnixEndpoint{}}}) {
+    auto peer = test::native_bind(test::native_unix(directory / path));
+    const auto to = test::native_unix(directory / "s");
+    ASSERT_EQ(::connect(peer.fd(), to.get(), to.size), 0) << path;
+    auto accepted = *run(listener->accept());
+    EXPECT_EQ(accepted->peer_endpoint(), expected) << path;
+    const policy::Request request{"", "p", policy::Operation::kAccept, accepted->peer_endpoint(), {}};
+    EXPECT_EQ(loaded.policy->decide(request).permitted(), path == "app/peer") << path;
+  }
+  listener->close();
 }
 
 TEST_F(Binding, OfAnUnnamedUnixSocketCanConnectButNotListen) {

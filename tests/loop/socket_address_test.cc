@@ -42,7 +42,8 @@ TEST(SocketAddresses, OfMappedIpv4AreIpv4) {
 }
 
 TEST(SocketAddresses, OfUnixPathsThatSayNothingAreUnnamed) {
-  for (const char* path : {"relative", "./s", "/proc/self/fd/7/s"}) {
+  for (const char* path :
+       {"relative", "./s", "/proc/self/fd/7/s", "/a/../b", "/a/./b", "/a//b", "//a", "/a/", "/..", "/a\nb"}) {
     EXPECT_EQ(endpoint_of(*unix_address(path, false)), Endpoint(policy::UnixEndpoint{})) << path;
   }
   SocketAddress unnamed;

@@ -3,7 +3,8 @@
 //
 // The unit tests ask decide(); the end-to-end tests ask `wasi-netctl explain` and a live guest, and compare what both
 // say with the row and with the audit record. Write decision_policy() to a file decisions.yaml; `directory` is where
-// the Unix rows' sockets go (a normal absolute path of at most 60 bytes) and prefixes their abstract names.
+// the Unix rows' sockets go (a normal absolute path of at most 60 bytes) and prefixes their abstract names. What a
+// policy in audit mode lets pass is in a table of its own, with watched_policy() as watched.yaml.
 #include <array>
 #include <cstdint>
 #include <string>
@@ -113,6 +114,10 @@ inline void add_class_rows(const ClassSample& sample, std::vector<DecisionRow>& 
     add("out", Operation::kConnect, address + ":7001", "", Verdict::kDeny, is_public ? address : "connect", true);
     add("in", Operation::kOpen, address + ":7101", "", Verdict::kAllow, address + ":7101", true);
     add("out", Operation::kOpen, address + ":7101", "", Verdict::kDeny, is_public ? address : "open", true);
+    // `listen` is judged by the rules of `open`, so `open` has refused what it would refuse: a denied one can be asked
+    // of the policy, but no guest gets that far.
+    add("in", Operation::kListen, address + ":7101", "", Verdict::kAllow, address + ":7101", true);
+    add("out", Operation::kListen, address + ":7101", "", Verdict::kDeny, is_public ? address : "open", false);
     add("in", Operation::kAccept, address + ":40000", "", Verdict::kAllow, address, plain.starts_with("127."));
     add("out", Operation::kAccept, address + ":40000", "", Verdict::kDeny, is_public ? address : "accept",
         plain.starts_with("127."));
@@ -153,9 +158,11 @@ inline std::vector<DecisionRow> decision_table(const std::string& directory) {
       {"in", Operation::kAccept, "127.0.1.66:40000", "", Verdict::kDeny, "127.0.1.66", AddressClass::kLoopback, true});
 
   const auto add_unix = [&](const std::string& name, Verdict verdict, const std::string& rule) {
-    for (const Operation operation : {Operation::kConnect, Operation::kOpen, Operation::kAccept}) {
-      const std::string cited = rule.empty() ? std::string(to_string(operation)) : rule;
-      rows.push_back({"local", operation, name, "", verdict, cited, {}, true});
+    for (const Operation operation : {Operation::kConnect, Operation::kOpen, Operation::kListen, Operation::kAccept}) {
+      const bool listens = operation == Operation::kListen;
+      const std::string section(listens ? "open" : to_string(operation));
+      const bool live = !listens || verdict == Verdict::kAllow;
+      rows.push_back({"local", operation, name, "", verdict, rule.empty() ? section : rule, {}, live});
     }
   };
   for (const char* name : {"a", "b.sock", "c", "deniedx", "d"})
@@ -167,6 +174,56 @@ inline std::vector<DecisionRow> decision_table(const std::string& directory) {
   for (const char* name : {"", "1", "-2", "x", "d"})
     add_unix("@" + directory + "-bad" + name, Verdict::kDeny, "@" + directory + "-bad*");
   for (const char* name : {"/a", "/inn", "/out", "2", "/in"}) add_unix(directory + name, Verdict::kDeny, "");
+  return rows;
+}
+
+// A policy in audit mode that denies every sample. Beyond the public class only an address that some rule allows is let
+// pass, so each has an allow rule too, for two ports that are denied one by one.
+inline std::string watched_policy(uint32_t uid) {
+  std::string names, ports[2], denied_ports[2], peers;
+  for (const ClassSample& sample : kClassSamples) {
+    for (size_t i = 0; i < sample.addresses.size(); ++i) {
+      const std::string address = "        - \"" + bracketed(sample.addresses[i]);
+      names += "        " + sample_name(sample.address_class, i, "watched.example") + ": [\"" +
+               std::string(sample.addresses[i]) + "\"]\n";
+      peers += address + "\"\n";
+      for (const int section : {0, 1}) {
+        const std::string port = section == 0 ? ":700" : ":710";
+        ports[section] += address + port + "1" + "-" + port.substr(1) + "2\"\n";
+        denied_ports[section] += address + port + "1\"\n" + address + port + "2\"\n";
+      }
+    }
+  }
+  return "version: 1\ntenant: watched\nmode: audit\npeers: [{user: " + std::to_string(uid) +
+         "}]\nprotocols:\n  all:\n    transport: tcp\n    connect:\n      allow:\n        - "
+         "\"*.watched.example:7001\"\n" +
+         ports[0] + "      deny:\n" + denied_ports[0] + "    open:\n      allow:\n        - \"127.0.0.1:0\"\n" +
+         ports[1] + "      deny:\n" + denied_ports[1] +
+         "    accept:\n      allow: [\"0.0.0.0/0\", \"[::]/0\"]\n      deny:\n" + peers +
+         "    resolver:\n      hosts:\n" + names;
+}
+
+// Five requests of each class for every operation, none of which the rules allow.
+inline std::vector<DecisionRow> watched_table() {
+  using policy::Operation;
+  std::vector<DecisionRow> rows;
+  for (const ClassSample& sample : kClassSamples) {
+    for (size_t i = 0; i < sample.addresses.size(); ++i) {
+      const std::string plain = sample.addresses[i];
+      const std::string address = bracketed(plain);
+      const std::string name = sample_name(sample.address_class, i, "watched.example");
+      const auto add = [&](Operation operation, const std::string& asked, const std::string& answer,
+                           const std::string& rule) {
+        rows.push_back({"all", operation, asked, answer, policy::Verdict::kWouldDeny, rule, sample.address_class});
+      };
+      add(Operation::kConnect, address + ":7001", "", address + ":7001");
+      add(Operation::kConnect, name + ":7001", plain, address + ":7001");
+      add(Operation::kOpen, address + ":7101", "", address + ":7101");
+      add(Operation::kListen, address + ":7102", "", address + ":7102");
+      add(Operation::kAccept, address + ":40000", "", address);
+      add(Operation::kResolve, name, plain, address + ":7001");
+    }
+  }
   return rows;
 }
 

@@ -103,7 +103,7 @@ std::string bind(interp::Store& store, wasi_netd_instance* instance, const inter
     const size_t colon = signature.find(':');
     if (type->params != value_types(signature.substr(0, colon)) ||
         type->results != value_types(signature.substr(colon + 1))) {
-      return "the module imports " + wanted.module + "." + wanted.name + " with a wrong type";
+      return one_line("the module imports " + wanted.module + "." + wanted.name + " with a wrong type");
     }
   }
   auto call = [import, instance](interp::Thread& thread, const interp::Values& values, interp::Values& results,

@@ -106,6 +106,7 @@ void wasm_valtype_vec_new(wasm_valtype_vec_t*, size_t, wasm_valtype_t* const*);
 uint8_t wasm_valtype_kind(const wasm_valtype_t*);
 wasm_functype_t* wasm_functype_new(wasm_valtype_vec_t* params, wasm_valtype_vec_t* results);
 void wasm_functype_delete(wasm_functype_t*);
+const wasm_valtype_vec_t* wasm_functype_params(const wasm_functype_t*);
 const wasm_valtype_vec_t* wasm_functype_results(const wasm_functype_t*);
 const wasm_functype_t* wasm_externtype_as_functype_const(const wasm_externtype_t*);
 const wasm_byte_vec_t* wasm_importtype_module(const wasm_importtype_t*);
@@ -152,6 +153,7 @@ wasmtime_context_t* wasmtime_caller_context(wasmtime_caller_t*);
 uint8_t* wasmtime_memory_data(const wasmtime_context_t*, const wasmtime_memory_t*);
 size_t wasmtime_memory_data_size(const wasmtime_context_t*, const wasmtime_memory_t*);
 void wasmtime_extern_delete(wasmtime_extern_t*);
+wasm_functype_t* wasmtime_func_type(const wasmtime_context_t*, const wasmtime_func_t*);
 wasmtime_error_t* wasmtime_func_call(wasmtime_context_t*, const wasmtime_func_t*, const wasmtime_val_t* args,
                                      size_t args_count, wasmtime_val_t* results, size_t result_count, wasm_trap_t**);
 

@@ -37,10 +37,10 @@ std::string message_of(const T& failure) {
 
 std::string text_of(const Error& error) { return one_line(message_of<wasmtime_error_message>(error)); }
 
-// Why a guest trapped, without the backtrace that stands before the cause.
-std::string text_of(const Trap& trap) {
+// Why a guest that ran ended, without the backtrace that stands before the cause.
+std::string cause_of(const Error& error, const Trap& trap) {
   constexpr std::string_view kCause = "Caused by:";
-  const std::string text = message_of<wasm_trap_message>(trap);
+  const std::string text = trap ? message_of<wasm_trap_message>(trap) : message_of<wasmtime_error_message>(error);
   const size_t at = text.rfind(kCause);
   return one_line(at == std::string::npos ? text : text.substr(at + kCause.size()));
 }
@@ -162,12 +162,16 @@ class WasmtimeModule final : public Module {
     wasmtime_store_epoch_deadline_callback(store.get(), at_epoch, instance, nullptr);
     wasmtime_context_t* context = wasmtime_store_context(store.get());
     wasmtime_context_set_epoch_deadline(context, 1);
+    // An interrupt that came before the deadline stood has passed: its exit was requested before it, and is seen here.
+    Outcome stopped;
+    if (wasi_netd_instance_exit_requested(instance, &stopped.exit_code) != 0) return stopped;
 
     wasmtime_instance_t made{};
     wasm_trap_t* raw_trap = nullptr;
     Error error(wasmtime_instance_pre_instantiate(ready_.get(), context, &made, &raw_trap));
     Trap trap(raw_trap);
-    if (!error && !trap) {
+    const bool started = !error && !trap;
+    if (started) {
       constexpr std::string_view kStart = "_start";
       wasmtime_extern_t start{};
       const bool found = wasmtime_instance_export_get(context, &made, kStart.data(), kStart.size(), &start);
@@ -175,21 +179,25 @@ class WasmtimeModule final : public Module {
         if (found) wasmtime_extern_delete(&start);
         return {Outcome::Kind::kError, 0, "the module exports no function _start"};
       }
-      // That _start takes and gives nothing is checked by the call itself.
+      const FuncType type(wasmtime_func_type(context, &start.of.func));
+      if (wasm_functype_params(type.get())->size != 0 || wasm_functype_results(type.get())->size != 0) {
+        return {Outcome::Kind::kError, 0, "the module's _start has a wrong type"};
+      }
       error.reset(wasmtime_func_call(context, &start.of.func, nullptr, 0, nullptr, 0, &raw_trap));
       trap.reset(raw_trap);
     }
-    return outcome(instance, error, trap);
+    return outcome(instance, started, error, trap);
   }
 
  private:
-  static Outcome outcome(wasi_netd_instance* instance, const Error& error, const Trap& trap) {
+  // Wasmtime tells some ends of a guest that runs as errors, as the garbage collector's heap being full.
+  static Outcome outcome(wasi_netd_instance* instance, bool started, const Error& error, const Trap& trap) {
     Outcome ended;
     if (!error && !trap) return ended;
     if (wasi_netd_instance_exited(instance, &ended.exit_code) != 0) return ended;
     if (wasi_netd_instance_exit_requested(instance, &ended.exit_code) != 0) return ended;
-    ended.kind = trap ? Outcome::Kind::kTrap : Outcome::Kind::kError;
-    ended.message = trap ? text_of(trap) : text_of(error);
+    ended.kind = trap || started ? Outcome::Kind::kTrap : Outcome::Kind::kError;
+    ended.message = trap || started ? cause_of(error, trap) : text_of(error);
     return ended;
   }
 

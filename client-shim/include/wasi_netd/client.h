@@ -62,6 +62,10 @@ WASI_NETD_API const char* wasi_netd_version(void);
  * allowed. */
 WASI_NETD_API wasi_netd_errno wasi_netd_tenant_open(const char* socket_path, wasi_netd_tenant** out);
 WASI_NETD_API void wasi_netd_tenant_release(wasi_netd_tenant* tenant);
+/* From any thread: every wasi_netd_guest_open under way returns `intr`, and so does every later one. For a host that
+ * ends while its daemon does not answer. Guests that are open are not touched (wasi_netd_guest_interrupt). The tenant
+ * must not be released at the same time. */
+WASI_NETD_API void wasi_netd_tenant_interrupt(wasi_netd_tenant* tenant);
 
 /* ---- guest ---- */
 
@@ -69,13 +73,14 @@ typedef struct wasi_netd_guest_options {
   size_t size;      /* sizeof(wasi_netd_guest_options): lets the struct grow */
   const char* name; /* for the policy's `guests:` and the audit log; NULL = unnamed */
   uint64_t rights;  /* ceiling for every protocol fd, enforced by the daemon; 0 = what the policy gives */
-  int stdio[3];     /* host descriptors for fds 0, 1, 2; duplicated; -1 = that fd is closed */
+  int stdio[3];     /* host descriptors for fds 0, 1, 2; duplicated; -1 = that fd stays closed for ever */
 } wasi_netd_guest_options;
 
 /* Opens the session and fills the fd table: stdio at 0..2, then one protocol fd per protocol object of the policy,
- * sorted by name, from 3. Blocks until the daemon answered. `connrefused`: no daemon at the socket. `acces`: this
- * process or this guest name is not admitted. `nfile`: session quota. `badf`: a descriptor of `stdio` is not open.
- * `connaborted`: the daemon went away meanwhile. `options` may be NULL: unnamed, host's stdio. */
+ * sorted by name, from 3. Blocks until the daemon answered, however long it takes. `connrefused`: no daemon at the
+ * socket. `acces`: this process or this guest name is not admitted. `nfile`: session quota. `badf`: a descriptor of
+ * `stdio` is not open. `connaborted`: the daemon went away meanwhile. `intr`: wasi_netd_tenant_interrupt. `options` may
+ * be NULL: unnamed, host's stdio. */
 WASI_NETD_API wasi_netd_errno wasi_netd_guest_open(wasi_netd_tenant* tenant, const wasi_netd_guest_options* options,
                                                    wasi_netd_guest** out);
 /* The guest's orderly end: closes every fd, waits until every byte it wrote was delivered (at most the daemon's
@@ -156,6 +161,11 @@ WASI_NETD_API wasi_netd_errno wasi_netd_recv(wasi_netd_guest*, int32_t fd, const
                                              uint32_t flags, size_t* out_read, uint32_t* out_flags);
 WASI_NETD_API wasi_netd_errno wasi_netd_send(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
                                              size_t* out_written);
+/* accept and stream_accept in one, for guests that know only preview1: the stream of the next connection. What lacks a
+ * right answers `notcapable` before a peer is taken; where the stream's handle is one too many (`mfile`) the connection
+ * waits for the next accept. */
+WASI_NETD_API wasi_netd_errno wasi_netd_sock_accept(wasi_netd_guest*, int32_t control_fd, uint32_t fdflags,
+                                                    int32_t* out_stream_fd);
 /* Of a stream: as POSIX. Of a connection: ends it now, whichever direction is named. */
 WASI_NETD_API wasi_netd_errno wasi_netd_shutdown(wasi_netd_guest*, int32_t fd, uint32_t how);
 /* Always succeeds on an open fd, whatever became of the object. Bytes written before are still delivered. */

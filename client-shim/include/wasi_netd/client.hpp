@@ -64,6 +64,8 @@ class Tenant {
   ~Tenant() { wasi_netd_tenant_release(tenant_); }
 
   wasi_netd_tenant* get() const { return tenant_; }
+  // From any thread: no guest opens any more.
+  void interrupt() { wasi_netd_tenant_interrupt(tenant_); }
 
  private:
   wasi_netd_tenant* tenant_ = nullptr;

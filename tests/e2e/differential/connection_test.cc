@@ -1,4 +1,10 @@
 // One connection: bytes, both halves' ends, resets.
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <unistd.h>
+#include <utility>
+
 #include "tests/e2e/differential/differential_test.h"
 
 namespace wasi_netd::test {
@@ -89,6 +95,65 @@ TEST_P(Bytes, AreReadByABlockedReaderWhenTheyCome) {
   std::thread peer([&] { peer_.write_all("late"); });
   EXPECT_EQ(read(socket_, 4).value, "late");
   peer.join();
+}
+
+// The least that the kernel gives: 4 KiB, of which a part is its own.
+class SmallWindow : public ConnectedTest {
+ protected:
+  void prepare_peer(NativeSocket& socket) override { socket.set_option(SOL_SOCKET, SO_RCVBUF, 4096); }
+
+  // Until that thread of ours has slept, with `moved` as it is, for many looks in a row.
+  static void wait_until_blocked(const std::atomic<pid_t>& thread, const std::atomic<size_t>& moved) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceSeconds);
+    size_t last = 0;
+    for (int quiet = 0; quiet < 200;) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "the writer does not block";
+      std::this_thread::yield();
+      std::ifstream file("/proc/self/task/" + std::to_string(thread.load()) + "/stat");
+      std::string line;
+      std::getline(file, line);
+      const size_t name_end = line.rfind(')');
+      const bool sleeps = name_end != std::string::npos && line[name_end + 2] == 'S';
+      quiet = sleeps && std::exchange(last, moved.load()) == moved.load() ? quiet + 1 : 0;
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Everywhere, SmallWindow, ::testing::Combine(kImplementations, kNets, kSides), NameOfCase());
+
+TEST_P(SmallWindow, HoldsTheWriterUntilThePeerReadsAndLosesNothing) {
+  const std::string sent = pattern(8 * kMegabyte);
+  std::atomic<pid_t> thread = 0;
+  std::atomic<size_t> moved = 0;
+  std::thread writer([&] {
+    thread = ::gettid();
+    while (moved < sent.size()) {
+      const auto n = api_->write(socket_, std::string_view(sent).substr(moved, 64 * 1024));
+      ASSERT_EQ(n.error, WASI_NETD_ERRNO_success);
+      moved += n.value;
+    }
+  });
+  wait_until_blocked(thread, moved);
+  EXPECT_LT(moved, sent.size());
+  std::string got = peer_.read(1000);  // a little, and it is full again
+  wait_until_blocked(thread, moved);
+  EXPECT_LT(moved, sent.size());
+  got += peer_.read(sent.size() - got.size());
+  writer.join();
+  EXPECT_TRUE(got == sent);
+}
+
+TEST_P(SmallWindow, IsNoReasonToLoseWhatWasWrittenBeforeTheProgramsExit) {
+  const std::string sent = pattern(kMegabyte);
+  std::string got;
+  std::thread peer([&] {
+    got = peer_.read(1);
+    while (got.size() < sent.size() / 2) got += peer_.read(1000);
+    got += peer_.read_to_end();
+  });
+  EXPECT_EQ(api_->write(socket_, sent).value, sent.size());
+  api_->exit();
+  peer.join();
+  EXPECT_TRUE(got == sent);
 }
 
 class Halves : public ConnectedTest {};
@@ -217,6 +282,23 @@ TEST_P(Resets, MakeShutdownNotconn) {
   peer_.reset();
   EXPECT_EQ(read_byte(socket_).error, WASI_NETD_ERRNO_connreset);
   EXPECT_EQ(api_->shutdown(socket_, Half::kWrite), WASI_NETD_ERRNO_notconn);
+}
+
+TEST_P(Resets, OfOursAreConnresetToThePeer) {
+  EXPECT_EQ(api_->write(socket_, "half of it").value, 10U);
+  EXPECT_EQ(peer_.read(10), "half of it");
+  api_->abort();
+  EXPECT_EQ(peer_.read_error(), ECONNRESET);
+}
+
+TEST_P(Resets, OfOursCutOffAPeerInTheMiddleOfItsUpload) {
+  peer_.write_until_full();
+  std::thread program([&] { api_->abort(); });
+  int error = 0;
+  while ((error = peer_.write_error()) == 0) {
+  }
+  program.join();
+  EXPECT_EQ(error, ECONNRESET);
 }
 
 class UnreadBytes : public ConnectedTest {};

@@ -139,16 +139,23 @@ class ConnectedTest : public DifferentialTest, public ::testing::WithParamInterf
   void SetUp() override {
     use(std::get<0>(GetParam()), std::get<1>(GetParam()));
     if (std::get<2>(GetParam()) == Side::kDialled) {
-      NativeSocket listener = listen_natively();
+      NativeSocket listener = native_bind(native_address(place()));
+      prepare_peer(listener);
+      if (::listen(listener.fd(), 16) != 0) throw_errno("listen");
       socket_ = succeeded(api_->connect(address_of(listener)));
       peer_ = listener.accept();
     } else {
       Socket listener = succeeded(api_->listen(place(), 16));
-      peer_ = native_connect(native_address(api_->local_address(listener)));
+      const NativeAddress address = native_address(api_->local_address(listener));
+      peer_ = native_socket(address);
+      prepare_peer(peer_);
+      if (::connect(peer_.fd(), address.get(), address.size) != 0) throw_errno("connect");
       socket_ = succeeded(api_->accept(listener));
       api_->close(listener);
     }
   }
+  // The peer's socket, or the listener it comes from, before there is a connection.
+  virtual void prepare_peer(NativeSocket&) {}
   Socket socket_ = -1;
   NativeSocket peer_;
 };

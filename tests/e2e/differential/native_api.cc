@@ -1,6 +1,9 @@
 // The kernel's own sockets.
 #include <map>
 #include <stdexcept>
+#include <unistd.h>
+
+#include <sys/wait.h>
 
 #include "tests/e2e/differential/address_text.h"
 #include "tests/e2e/differential/socket_api.h"
@@ -87,7 +90,29 @@ class NativeApi final : public SocketApi {
   void poll(Socket socket, Half half) override { sockets_.at(socket).wait(half == Half::kRead ? POLLIN : POLLOUT); }
   std::string local_address(Socket socket) override { return name_of(socket, ::getsockname); }
   std::string peer_address(Socket socket) override { return name_of(socket, ::getpeername); }
-  void exit() override { sockets_.clear(); }
+  // A child that has the sockets too, and then alone, ends as a program does.
+  void exit() override {
+    int gate[2];
+    if (::pipe2(gate, O_CLOEXEC) != 0) throw_errno("pipe");
+    const pid_t child = ::fork();
+    if (child < 0) throw_errno("fork");
+    if (child == 0) {
+      char go = 0;
+      ::close(gate[1]);
+      ::_exit(::read(gate[0], &go, 1) == 1 ? 0 : 1);
+    }
+    sockets_.clear();
+    ::close(gate[0]);
+    const bool told = ::write(gate[1], "x", 1) == 1;
+    ::close(gate[1]);
+    int status = -1;
+    if (::waitpid(child, &status, 0) != child || !told || status != 0)
+      throw std::runtime_error("the child did not exit");
+  }
+  void abort() override {
+    for (auto& [number, socket] : sockets_) socket.reset();
+    sockets_.clear();
+  }
 
  private:
   Got<Socket> keep(NativeSocket socket) {

@@ -104,11 +104,12 @@ class NetdApi final : public SocketApi {
   std::string local_address(Socket socket) override { return fd_of(socket).local_address(); }
   std::string peer_address(Socket socket) override { return fd_of(socket).peer_address(); }
   void exit() override {
-    for (auto& [number, entry] : sockets_) {
-      entry.fd.release();
-      entry.control.release();
-    }
-    sockets_.clear();
+    forget_sockets();
+    guest_.reset();
+  }
+  void abort() override {
+    forget_sockets();
+    guest_->abort();
     guest_.reset();
   }
 
@@ -123,6 +124,14 @@ class NetdApi final : public SocketApi {
     return {WASI_NETD_ERRNO_success, number};
   }
   Fd& fd_of(Socket socket) { return sockets_.at(socket).fd; }
+  // Without closing them: they are the guest's end to deal with.
+  void forget_sockets() {
+    for (auto& [number, entry] : sockets_) {
+      entry.fd.release();
+      entry.control.release();
+    }
+    sockets_.clear();
+  }
   int32_t protocol_of(const std::string& address) {
     return guest_->protocol(address.starts_with('/') ? "unix" : "tcp");
   }

@@ -1,4 +1,5 @@
 // Listening, the backlog, connecting, names.
+#include <set>
 #include <vector>
 
 #include "tests/e2e/differential/differential_test.h"
@@ -101,6 +102,48 @@ TEST_P(Listening, ServesManyPeersAtOnce) {
     EXPECT_EQ(api_->write(sockets[i], "ok").value, 2U);
   }
   for (auto& peer : peers) EXPECT_EQ(peer.read(2), "ok");
+}
+
+TEST_P(Listening, LetsPeersBeyondAFullBacklogWaitAndLosesNone) {
+  constexpr int kBacklog = 2;
+  Socket listener = succeeded(api_->listen(place(), kBacklog));
+  const NativeAddress address = native_address(api_->local_address(listener));
+  // On loopback a connect is decided when it returns: the first that is not has found the backlog full.
+  std::vector<NativeSocket> peers;
+  bool full = false;
+  while (!full) {
+    ASSERT_LT(peers.size(), 64U) << "the backlog does not fill up";
+    peers.push_back(native_socket(address));
+    ::fcntl(peers.back().fd(), F_SETFL, O_NONBLOCK);
+    pollfd decided = {peers.back().fd(), POLLOUT, 0};
+    full = ::connect(peers.back().fd(), address.get(), address.size) != 0 && ::poll(&decided, 1, 0) != 1;
+    full = full || (net_ == Net::kUnix && errno == EAGAIN);
+  }
+  EXPECT_GE(peers.size(), kBacklog + 1U);
+  EXPECT_LE(peers.size(), kBacklog + 4U) << "the kernel takes one more than it was told, the daemon holds one";
+
+  std::set<std::string> expected, served;
+  std::vector<std::thread> programs;
+  for (size_t i = 0; i < peers.size(); ++i) {
+    expected.insert(std::to_string(100 + i));
+    programs.emplace_back([&, i] {
+      ::fcntl(peers[i].fd(), F_SETFL, 0);
+      if (net_ == Net::kUnix && i + 1 == peers.size()) {  // this one was sent away instead of waiting
+        EXPECT_EQ(::connect(peers[i].fd(), address.get(), address.size), 0);
+      }
+      peers[i].wait(POLLOUT);
+      peers[i].write_all(std::to_string(100 + i));
+      EXPECT_EQ(peers[i].read(2), "ok");
+    });
+  }
+  for (size_t i = 0; i < peers.size(); ++i) {
+    Socket socket = succeeded(api_->accept(listener));
+    served.insert(read(socket, 3).value);
+    EXPECT_EQ(api_->write(socket, "ok").value, 2U);
+    api_->close(socket);
+  }
+  for (auto& program : programs) program.join();
+  EXPECT_EQ(served, expected);
 }
 
 class Connecting : public PlaceTest {

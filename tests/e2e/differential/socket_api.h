@@ -52,6 +52,8 @@ class SocketApi {
 
   // The program ends, in order, with whatever it left open. Nothing may be called afterwards.
   virtual void exit() = 0;
+  // The program breaks off: peers see a reset, never a clean end. Nothing may be called afterwards.
+  virtual void abort() = 0;
 };
 
 std::unique_ptr<SocketApi> make_native_api();

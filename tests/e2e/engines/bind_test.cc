@@ -26,9 +26,13 @@ TEST_F(BindTest, BIND_1_AnyAddressWithPortZeroMakesNoSocketUntilOneIsNeeded) {
   succeed("d= open tcp [::]:0");
   EXPECT_EQ(daemon_sockets(), before);
   succeed("local c");
-  if (before > 0) EXPECT_EQ(daemon_sockets(), before + 1);
+  if (before > 0) {
+    EXPECT_EQ(daemon_sockets(), before + 1);
+  }
   succeed("listen d 0");
-  if (before > 0) EXPECT_EQ(daemon_sockets(), before + 2);
+  if (before > 0) {
+    EXPECT_EQ(daemon_sockets(), before + 2);
+  }
 }
 
 TEST_F(BindTest, BIND_1_TheRightAloneIsAskedFor) {

@@ -15,7 +15,7 @@ class EngineTest : public SemanticsTest, public testing::WithParamInterface<cons
   std::unique_ptr<Guest> guest_;
 };
 INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, testing::Values("wasmtime", "wabt"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& engine) { return std::string(engine.param); });
 
 TEST_P(EngineTest, FAULT_1_PointersOutOfMemoryAreFaultsAndNothingIsDone) {
   NativeSocket peer = connect_guest();

@@ -72,7 +72,7 @@ TEST_F(QuotaTest, QUOTA_2_NoMoreSessionsThanTheTenantMayHave) {
 }
 
 TEST_F(QuotaTest, QUOTA_3_NoMoreBuffersThanTheTenantMayHave) {
-  start("buffers: 192KiB");
+  start("buffers: 320KiB");
   NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
   succeed("c= open tcp 0.0.0.0:0 flags=4");
   std::vector<NativeSocket> peers;

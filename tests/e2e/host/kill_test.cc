@@ -106,6 +106,36 @@ TEST_F(KillTest, BlockedCallsOfGuestsEndWhenTheDaemonIsKilled) {
   EXPECT_EQ(poll[5], "badf");
 }
 
+TEST_F(KillTest, AKilledDaemonsConnectionsAreResetBothWays) {
+  acme();
+  start_daemon();
+  Process host(guest("semantics", connected(server_, {"fill s 1000000000"})));
+  NativeSocket dialled = server_.accept();
+  ASSERT_THAT(dialled.read(1 << 20), SizeIs(1 << 20));
+  Process server(guest("semantics", {"c= open net 127.0.0.1:0", "listen c", "local c", "k= accept c", "s= saccept k",
+                                     "write s hello", "read s 1"}));
+  ASSERT_TRUE(server.wait_stdout("127.0.0.1:")) << server.standard_error();
+  const std::string where = lines_of(server.standard_output()).back();
+  const auto port = static_cast<uint16_t>(std::stoul(where.substr(where.rfind(':') + 1)));
+  NativeSocket accepted = native_connect(native_ip("127.0.0.1", port));
+  ASSERT_EQ(accepted.read(5), "hello");
+
+  daemon_.process().kill(SIGKILL);
+  EXPECT_EQ(how_it_ends(dialled), ECONNRESET);
+  EXPECT_EQ(how_it_ends(accepted), ECONNRESET);
+}
+
+TEST_F(KillTest, AConnectionThatAGuestFinishedIsNotResetByTheDaemonsDeath) {
+  acme();
+  start_daemon();
+  Process host(guest("semantics", connected(server_, {"write s hello", "close s", "close k"})));
+  NativeSocket peer = server_.accept();
+  EXPECT_EQ(peer.read_to_end(), "hello");
+  daemon_.process().kill(SIGKILL);
+  ASSERT_EQ(daemon_.process().wait(), (Process::Exit{-1, SIGKILL}));
+  EXPECT_EQ(how_it_ends(peer), 0);
+}
+
 TEST_F(KillTest, ADaemonStartedAgainServesTheNewGuestsOfTheSameHost) {
   acme();
   start_daemon();

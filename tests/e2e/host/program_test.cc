@@ -5,6 +5,7 @@ namespace wasi_netd::test {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::MatchesRegex;
@@ -124,6 +125,15 @@ TEST_F(AdmissionTest, AProcessThatThePolicyDoesNotNameIsTurnedAway) {
   EXPECT_THAT(records({"\"event\":\"peer\"", "\"verdict\":\"deny\""}), Not(IsEmpty()));
 }
 
+TEST_F(AdmissionTest, ASignalReachesAGuestWhoseDaemonNeverAnswers) {
+  const NativeSocket mute = native_listen(native_unix(path("mute.sock")));
+  Process host({{WASI_NET_RUN_PROGRAM, "--json", "--socket", path("mute.sock"), wasm("semantics"), "exit 0"}});
+  const NativeSocket connection(::accept4(mute.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  host.kill(SIGTERM);
+  EXPECT_EQ(host.wait(), (Process::Exit{128 + SIGTERM, 0})) << host.standard_error();
+  EXPECT_THAT(host.standard_output(), HasSubstr(R"("ended":"exit","exit_code":143)")) << "it ended by itself";
+}
+
 using ManifestTest = HostTest;
 
 TEST_F(ManifestTest, AManifestsReportHasALineForEachGuest) {
@@ -146,6 +156,17 @@ TEST_F(ManifestTest, AManifestsReportHasALineForEachGuest) {
 
   const Outcome good = run(manifest({guests[0]}));
   EXPECT_EQ(good.exit, kDone) << good.out;
+}
+
+TEST_F(ManifestTest, InstancesThatWriteToOneFileLoseNothingOfEachOther) {
+  acme();
+  start_daemon();
+  std::ofstream(path("out")) << "of an earlier run\n";
+  const std::string to_file = "stdout: " + path("out");
+  const Outcome outcome = run(manifest({{"acme", "semantics", {"local 99"}, {"count: 3", to_file}},
+                                        {"acme", "semantics", {"local 99"}, {to_file, "stderr: " + path("out")}}}));
+  EXPECT_EQ(outcome.exit, kDone) << outcome.out;
+  EXPECT_THAT(lines_of(contents(path("out"))), ElementsAre("badf", "badf", "badf", "badf"));
 }
 
 TEST_F(ManifestTest, AReportIsJsonOnDemand) {

@@ -128,6 +128,26 @@ TEST_F(ShimLife, ThousandsOfReadsAndWritesOfManySizesStayInOrder) {
 
 // ---- interrupt
 
+TEST_F(ShimLife, AGuestThatOpensAtADaemonThatNeverAnswersIsInterrupted) {
+  const NativeSocket mute = native_listen(native_unix(directory_ / "mute.sock"));
+  Tenant tenant(directory_ / "mute.sock");
+  auto opening = std::async(std::launch::async, [&] { return errno_of_throw([&] { const Guest guest(tenant); }); });
+  const NativeSocket connection(::accept4(mute.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  tenant.interrupt();
+  EXPECT_EQ(opening.get(), WASI_NETD_ERRNO_intr);
+  EXPECT_EQ(errno_of_throw([&] { const Guest guest(tenant); }), WASI_NETD_ERRNO_intr) << "and every later one";
+}
+
+TEST_F(ShimLife, AnInterruptedTenantLeavesItsOpenGuestsAlone) {
+  start_daemon();
+  Tenant tenant(socket_path());
+  Guest guest(tenant);
+  tenant.interrupt();
+  Connected pair = connect_to_peer(guest);
+  pair.stream.write("x");
+  EXPECT_EQ(pair.peer.read(1), "x");
+}
+
 class ShimInterrupt : public OneGuest {
  protected:
   // Runs a call that blocks for ever on a thread of its own, interrupts it, and returns its answer.
@@ -238,6 +258,58 @@ TEST_F(ShimDaemonGone, RightsThatWereGivenUpStayGivenUp) {
   const Fd control = guest_->open(net, "0.0.0.0:0");
   EXPECT_EQ(errno_of_throw([&] { guest_->connect(control, "127.0.0.1:1"); }), WASI_NETD_ERRNO_notcapable);
   EXPECT_EQ(errno_of_throw([&] { guest_->open(net, "0.0.0.0:0", 0, open); }), WASI_NETD_ERRNO_success);
+}
+
+class ShimTwinOfAProtocol : public ShimDaemonGone {
+ protected:
+  // A second fd of the same object, with rights as wide.
+  Fd twin_of(int32_t protocol) {
+    wasi_netd_fdstat stat{};
+    int32_t number = -1;
+    client::check(wasi_netd_fdstat_get(guest_->get(), protocol, &stat), "fdstat_get");
+    client::check(wasi_netd_restrict(guest_->get(), protocol, stat.rights_base, stat.rights_inheriting, &number),
+                  "restrict");
+    return {guest_->get(), number};
+  }
+  wasi_netd_errno open_errno(int32_t protocol) {
+    return errno_of_throw([&] { guest_->open(protocol, "0.0.0.0:0"); });
+  }
+  void restart_daemon(const std::string& policy = kLoopbackPolicy) {
+    stop_daemon();
+    eventually([&] { return open_errno(guest_->protocol("net")) == WASI_NETD_ERRNO_badf; });  // noticed
+    start_daemon(policy);
+  }
+};
+
+TEST_F(ShimTwinOfAProtocol, ClosedAfterTheDaemonCameBackLeavesTheProtocolAlone) {
+  const int32_t net = guest_->protocol("net");
+  Fd twin = twin_of(net);
+  restart_daemon();
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(twin.number()), WASI_NETD_ERRNO_success);
+  twin.close();
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+}
+
+TEST_F(ShimTwinOfAProtocol, OutlivesTheProtocolClosedAfterTheDaemonCameBack) {
+  const int32_t net = guest_->protocol("net");
+  Fd twin = twin_of(net);
+  restart_daemon();
+  EXPECT_EQ(open_errno(net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(wasi_netd_close(guest_->get(), net), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(twin.number()), WASI_NETD_ERRNO_success);
+}
+
+TEST_F(ShimTwinOfAProtocol, ThatCouldNotComeBackWithTheDaemonDoesAtItsNextUse) {
+  const int32_t net = guest_->protocol("net");
+  Fd first = twin_of(net);
+  Fd second = twin_of(net);
+  restart_daemon(std::string(kLoopbackPolicy) + "limits: {handles: 3}\n");  // both protocols and one twin
+  EXPECT_EQ(open_errno(second.number()), WASI_NETD_ERRNO_mfile);
+  first.close();
+  EXPECT_EQ(wasi_netd_close(guest_->get(), guest_->protocol("local")), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(open_errno(second.number()), WASI_NETD_ERRNO_success);
 }
 
 TEST_F(ShimDaemonGone, AnIdleConnectionThatDiedIsReplaced) {

@@ -47,10 +47,19 @@ TEST_F(ShimNetwork, ATextThatDoesNotFitTellsItsLengthAndCopiesNothing) {
 TEST_F(ShimNetwork, ANewFdHasTheLowestFreeNumber) {
   Fd first = any_control(*guest_);
   Fd second = any_control(*guest_);
-  EXPECT_EQ(first.number(), 0) << "this guest has no stdio";
-  EXPECT_EQ(second.number(), 1);
+  EXPECT_EQ(first.number(), 5) << "behind both protocols";
+  EXPECT_EQ(second.number(), 6);
   first.close();
-  EXPECT_EQ(any_control(*guest_).number(), 0);
+  EXPECT_EQ(any_control(*guest_).number(), 5);
+}
+
+TEST_F(ShimNetwork, PREOPEN_1_NumbersOfStdioThatTheHostLeavesOutAreNeverGiven) {
+  Guest guest(*tenant_, {.name = "", .rights = 0, .stdio = {-1, 1, -1}});
+  EXPECT_EQ(guest.protocol("local"), 3);
+  EXPECT_EQ(guest.open(guest.protocol("net"), "0.0.0.0:0").number(), 5);
+  wasi_netd_fdstat stat{};
+  EXPECT_EQ(wasi_netd_fdstat_get(guest.get(), 0, &stat), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(wasi_netd_renumber(guest.get(), 3, 2), WASI_NETD_ERRNO_badf);
 }
 
 TEST_F(ShimNetwork, RenumberMovesAnFdAndClosesTheOther) {
@@ -265,6 +274,99 @@ TEST_F(ShimNetwork, TwoGuestsOfATenantServeEachOther) {
   stream.shutdown(WASI_NETD_SHUT_WR);
   EXPECT_EQ(stream.read_to_end(), "echo");
   serving.join();
+}
+
+// ---- preview1's accept
+
+class ShimSockAccept : public OneGuest {
+ protected:
+  // Of a control that listens, with these rights of what it makes.
+  Fd listen(uint64_t inheriting = client::kInherited) {
+    Fd control = guest_->open(guest_->protocol("net"), "127.0.0.1:0", 0, inheriting);
+    guest_->listen(control);
+    const std::string at = control.local_address();
+    place_ = native_ip("127.0.0.1", static_cast<uint16_t>(std::stoi(at.substr(at.rfind(':') + 1))));
+    return control;
+  }
+  wasi_netd_errno accept(const Fd& control, uint32_t flags, Fd& stream) {
+    int32_t number = -1;
+    const wasi_netd_errno error = wasi_netd_sock_accept(guest_->get(), control.number(), flags, &number);
+    if (error == WASI_NETD_ERRNO_success) stream = Fd(guest_->get(), number);
+    return error;
+  }
+  // Lets the tenant have `handles`, two of which are the protocols'.
+  void limit_handles(int handles) {
+    guest_.reset();
+    stop_daemon();
+    start_daemon(std::string(kLoopbackPolicy) + "limits: {handles: " + std::to_string(handles) + "}\n");
+    guest_.emplace(*tenant_);
+  }
+  void free_a_handle() {
+    EXPECT_EQ(wasi_netd_close(guest_->get(), guest_->protocol("local")), WASI_NETD_ERRNO_success);
+  }
+
+  NativeAddress place_;
+};
+
+TEST_F(ShimSockAccept, APeerWhoseStreamIsOneHandleTooManyIsTheNextAccepts) {
+  limit_handles(4);  // with the control and the connection
+  const Fd control = listen();
+  NativeSocket peer = native_connect(place_);
+  peer.write_all("still here");
+  Fd stream;
+  EXPECT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_mfile);
+  EXPECT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_mfile);
+  const wasi_netd_subscription readable = read_of(control);
+  EXPECT_EQ(guest_->poll({&readable, 1}).size(), 1u);
+  free_a_handle();
+  ASSERT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(stream.read(99), "still here");
+  stream.write("answer");
+  EXPECT_EQ(peer.read(6), "answer");
+}
+
+TEST_F(ShimSockAccept, AConnectionThatWaitsForItsStreamIsAcceptsToo) {
+  limit_handles(4);
+  const Fd control = listen();
+  NativeSocket peer = native_connect(place_);
+  Fd stream;
+  EXPECT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_mfile);
+  Fd connection = guest_->accept(control);
+  free_a_handle();
+  stream = connection.accept_stream();
+  stream.write("hi");
+  EXPECT_EQ(peer.read(2), "hi");
+}
+
+TEST_F(ShimSockAccept, AConnectionThatWaitsEndsWithItsControl) {
+  limit_handles(4);
+  Fd control = listen();
+  NativeSocket peer = native_connect(place_);
+  Fd stream;
+  EXPECT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_mfile);
+  control.close();
+  peer.wait(POLLIN);
+  peer.close();
+  eventually([&] { return daemon_->counts().handles == 2 && daemon_->counts().connections == 0; });
+}
+
+TEST_F(ShimSockAccept, ARightThatTheStreamWouldLackIsMissedBeforeAPeerIsTaken) {
+  const uint64_t set_flags = uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_fdstat_set_flags;
+  const uint64_t stream_accept = uint64_t{1} << WASI_NETD_RIGHT_BIT_net_stream_accept;
+  wasi_netd_fdstat stat{};
+  client::check(wasi_netd_fdstat_get(guest_->get(), guest_->protocol("net"), &stat), "fdstat_get");
+  Fd stream;
+  {
+    const Fd control = listen(stat.rights_inheriting & ~stream_accept);
+    EXPECT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_notcapable) << "nobody has come, and nothing waits";
+  }
+  const Fd control = listen(stat.rights_inheriting & ~set_flags);
+  NativeSocket peer = native_connect(place_);
+  peer.write_all("first");
+  EXPECT_EQ(accept(control, WASI_NETD_FDFLAG_NONBLOCK, stream), WASI_NETD_ERRNO_notcapable);
+  EXPECT_EQ(accept(control, WASI_NETD_FDFLAG_NONBLOCK << 1, stream), WASI_NETD_ERRNO_inval);
+  ASSERT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(stream.read(9), "first");
 }
 
 }  // namespace

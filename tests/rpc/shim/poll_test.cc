@@ -134,6 +134,28 @@ TEST_F(ShimPoll, ARefusedNonBlockingConnectIsWritableAndTheStreamTellsWhy) {
   EXPECT_EQ(errno_of(error), WASI_NETD_ERRNO_connrefused);
 }
 
+TEST_F(ShimPoll, POLL_2_AConnectionIsNotReadableOnceItsStreamIsTakenAndHangsUpAtItsEnd) {
+  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  Fd connection = guest_->connect(any_control(*guest_), address(listener));
+  EXPECT_EQ(poll_one({read_of(connection)}).flags, 0);
+  EXPECT_EQ(poll_one({write_of(connection)}).flags, 0);
+  Fd stream = connection.stream();
+  NativeSocket peer = NativeSocket(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_EQ(poll_one({read_of(connection), after(milliseconds(0))}).type, WASI_NETD_EVENT_CLOCK);
+  stream.close();  // the last one: the connection ends
+  peer.close();
+  EXPECT_EQ(poll_one({read_of(connection)}).flags, WASI_NETD_EVENT_HANGUP);
+  EXPECT_EQ(poll_one({write_of(connection)}).flags, WASI_NETD_EVENT_HANGUP);
+}
+
+TEST_F(ShimPoll, POLL_2_AConnectionThatWasWritableHangsUpWhenItIsEnded) {
+  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  Fd connection = guest_->connect(any_control(*guest_), address(listener));
+  EXPECT_EQ(poll_one({write_of(connection)}).flags, 0);
+  connection.shutdown(WASI_NETD_SHUT_WR);
+  EXPECT_EQ(poll_one({write_of(connection)}).flags, WASI_NETD_EVENT_HANGUP);
+}
+
 TEST_F(ShimPoll, ManyStreamsAreWatchedAtOnce) {
   std::vector<Connected> pairs;
   std::vector<wasi_netd_subscription> interest;

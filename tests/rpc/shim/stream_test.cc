@@ -1,4 +1,5 @@
 // Bytes through a stream fd: both ways, its ends, its errors, its bounds.
+#include "policy/policy.h"
 #include "tests/rpc/shim/shim_test.h"
 
 namespace wasi_netd::test {
@@ -241,6 +242,132 @@ TEST_F(ShimStream, AWeakerTwinMayNotDoWhatItLacks) {
   EXPECT_EQ(read_errno(pair.stream), WASI_NETD_ERRNO_busy) << "one fd at a time moves a stream's bytes";
   reader.close();
   EXPECT_EQ(errno_of_throw([&] { reader.shutdown(WASI_NETD_SHUT_WR); }), WASI_NETD_ERRNO_badf);
+}
+
+// ---- a Transfer that the daemon refuses
+
+// Room for one stream's Transfer: every other is refused.
+class ShimRefusedStream : public ShimStream {
+ protected:
+  void SetUp() override {
+    start_daemon(std::string(kLoopbackPolicy) + "limits: {buffers: " + std::to_string(policy::kLeastBuffers) + "}\n");
+    tenant_.emplace(socket_path());
+    guest_.emplace(*tenant_);
+    taker_ = connect_to_peer(*guest_);
+    taker_.stream.write("x");
+    EXPECT_EQ(taker_.peer.read(1), "x");
+  }
+  // Gives the room back; what waits for it asks again until the daemon has noticed.
+  void make_room() { taker_.stream.close(); }
+  template <class Call>
+  static void until_not(wasi_netd_errno refused, Call call) {
+    eventually([&] {
+      const wasi_netd_errno error = errno_of_throw(call);
+      EXPECT_TRUE(error == refused || error == WASI_NETD_ERRNO_success) << wasi_netd_errno_name(error);
+      return error != refused;
+    });
+  }
+
+  Connected taker_;
+};
+
+TEST_F(ShimRefusedStream, ABlockingWriteWithoutBuffersTakesNothingAndThePeerGetsNoHole) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(1 << 20);
+  std::error_code error;
+  EXPECT_EQ(pair.stream.write(sent, error), 0u);
+  EXPECT_EQ(errno_of(error), WASI_NETD_ERRNO_nobufs);
+  EXPECT_EQ(pair.stream.write(sent, error), 0u);
+  EXPECT_EQ(errno_of(error), WASI_NETD_ERRNO_nobufs) << "told anew for each use";
+  make_room();
+  std::string got;
+  std::thread reader([&] { got = pair.peer.read_to_end(); });
+  until_not(WASI_NETD_ERRNO_nobufs, [&] { EXPECT_EQ(pair.stream.write(sent), sent.size()); });
+  pair.stream.shutdown(WASI_NETD_SHUT_WR);
+  reader.join();
+  EXPECT_EQ(got, sent);
+}
+
+TEST_F(ShimRefusedStream, ANonBlockingWriteWithoutBuffersTakesNothing) {
+  Connected pair = connect_to_peer(*guest_, WASI_NETD_FDFLAG_NONBLOCK);
+  std::error_code error;
+  EXPECT_EQ(pair.stream.write("early", error), 0u);
+  EXPECT_EQ(errno_of(error), WASI_NETD_ERRNO_nobufs);
+  make_room();
+  until_not(WASI_NETD_ERRNO_nobufs, [&] { EXPECT_EQ(pair.stream.write("whole"), 5u); });
+  pair.stream.close();
+  EXPECT_EQ(pair.peer.read_to_end(), "whole");
+}
+
+TEST_F(ShimRefusedStream, AShutdownWithoutBuffersHasNotHappened) {
+  Connected pair = connect_to_peer(*guest_);
+  for (const uint32_t how : {WASI_NETD_SHUT_WR, WASI_NETD_SHUT_RD}) {
+    EXPECT_EQ(errno_of_throw([&] { pair.stream.shutdown(how); }), WASI_NETD_ERRNO_nobufs);
+  }
+  make_room();
+  until_not(WASI_NETD_ERRNO_nobufs, [&] { pair.stream.write("open"); });
+  pair.peer.write_all("both ways");
+  EXPECT_EQ(pair.stream.read(9), "both ways");
+  pair.stream.shutdown(WASI_NETD_SHUT_WR);
+  EXPECT_EQ(pair.peer.read_to_end(), "open");
+}
+
+TEST_F(ShimRefusedStream, ClosingItGivesItsHandleBack) {
+  const size_t before = daemon_->counts().handles;
+  Connected told = connect_to_peer(*guest_);
+  EXPECT_EQ(write_errno(told.stream), WASI_NETD_ERRNO_nobufs);
+  told.stream.close();
+  EXPECT_EQ(told.peer.read_to_end(), "");
+  Connected untold = connect_to_peer(*guest_, WASI_NETD_FDFLAG_NONBLOCK);
+  std::error_code error;
+  char byte = 0;
+  untold.stream.read({&byte, 1}, error);  // `again` or already refused
+  untold.stream.close();
+  EXPECT_EQ(untold.peer.read_to_end(), "");
+  eventually([&] { return daemon_->counts().handles == before; });
+}
+
+TEST_F(ShimStream, AWriteWhileATwinMovesTheBytesTakesNothing) {
+  Connected pair = connect_to_peer(*guest_);
+  int32_t number = -1;
+  const uint64_t rights = uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_read;
+  ASSERT_EQ(wasi_netd_restrict(guest_->get(), pair.stream.number(), rights, 0, &number), WASI_NETD_ERRNO_success);
+  Fd twin(guest_->get(), number);
+  pair.peer.write_all("x");
+  EXPECT_EQ(twin.read(1), "x");
+  const std::string sent = pattern(1 << 20);
+  std::error_code error;
+  EXPECT_EQ(pair.stream.write(sent, error), 0u);
+  EXPECT_EQ(errno_of(error), WASI_NETD_ERRNO_busy);
+  twin.close();
+  std::string got;
+  std::thread reader([&] { got = pair.peer.read_to_end(); });
+  eventually([&] {
+    const size_t count = pair.stream.write(sent, error);
+    EXPECT_EQ(count, error ? 0 : sent.size());
+    return errno_of(error) != WASI_NETD_ERRNO_busy;
+  });
+  pair.stream.close();
+  reader.join();
+  EXPECT_EQ(got, sent);
+}
+
+TEST_F(ShimStream, TheFirstNonBlockingWriteOfAFreshStreamTakesBytes) {
+  Connected pair = connect_to_peer(*guest_, WASI_NETD_FDFLAG_NONBLOCK);
+  EXPECT_EQ(pair.stream.write("first"), 5u);
+  EXPECT_EQ(pair.peer.read(5), "first");
+}
+
+TEST_F(ShimStream, RightsThatAreGivenUpTakeNoBytesWithThem) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string bytes = pattern(200'000, 3);
+  pair.stream.write(bytes);
+  client::check(wasi_netd_fdstat_set_rights(guest_->get(), pair.stream.number(), uint64_t{1} << 1, 0), "set_rights");
+  std::error_code error;
+  pair.stream.write("more", error);
+  EXPECT_EQ(error.value(), WASI_NETD_ERRNO_notcapable);
+  pair.stream.close();
+  EXPECT_EQ(pair.peer.read_to_end(), bytes);
 }
 
 TEST_F(ShimStream, EveryHandleComesBackWhenAllIsClosed) {

@@ -8,6 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import co_await  # noqa: E402
+import docs  # noqa: E402
 import layers  # noqa: E402
 import tree  # noqa: E402
 
@@ -105,6 +106,24 @@ class Layers(unittest.TestCase):
     def test_an_unknown_include_directory_hides_nothing(self):
         self.assertEqual(len(self.findings("policy/a.cc", '#include "net.h"\n')), 1)
         self.assertEqual(self.findings("policy/a.cc", '#include "outside/net.hpp"\n'), [])
+
+
+class Semantics(unittest.TestCase):
+    TABLE = "| FAULT-1 | a pointer | `fault` |\n"
+
+    def findings(self, test, table=TABLE):
+        return [message for _, message in docs.check_semantics(table, [test])]
+
+    def test_the_name_of_a_case_holds_a_row_down(self):
+        for test in ("TEST(A, FAULT_1_IsFault) {", "TEST_F(A, Is_FAULT_1) {", "TEST_P(A,\n       FAULT_1_IsFault) {"):
+            self.assertEqual(self.findings(test), [], test)
+
+    def test_nothing_else_does(self):
+        for test in ("// FAULT-1\nTEST(A, B) {", "TEST(A, B) { FAULT_1(); }", "TEST(A, FAULT_12) {", "TEST(A, DEFAULT_1) {"):
+            self.assertEqual(self.findings(test), ["no test case is named FAULT_1"], test)
+
+    def test_a_row_stands_once(self):
+        self.assertEqual(self.findings("TEST(A, FAULT_1) {", self.TABLE * 2), ["FAULT-1 stands here twice"])
 
 
 class Tokens(unittest.TestCase):

@@ -16,6 +16,7 @@ from report import BuildProgress, Report, TestProgress, build_failure, echo  # n
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LINT = ROOT / "tests/support/lint"
+RUNNER = ROOT / "tests/support/runner"
 ONLY_WITH_ALL = "^(long|bench)$"
 
 
@@ -71,6 +72,7 @@ class Suite:
 
     def lint(self):
         self.check("checkers-self-test", [sys.executable, str(LINT / "test_lint.py")])
+        self.check("runner-self-test", [sys.executable, "-m", "unittest", "discover", "-s", str(RUNNER)])
         self.check("format", [sys.executable, str(LINT / "format.py")])
         self.check("layers", [sys.executable, str(LINT / "layers.py")])
         self.check("co_await", [sys.executable, str(LINT / "co_await.py")])
@@ -102,7 +104,7 @@ class Suite:
         return True
 
     def test(self, preset, part, selection):
-        """Runs ctest on a preset with a selection of its own arguments."""
+        """Runs ctest on a preset with a selection of its own arguments; one that holds no test is a failure."""
         if not self.build(preset):
             return
         logs = ROOT / f"build/{preset}/logs"
@@ -113,10 +115,10 @@ class Suite:
                    "--test-output-size-passed", "20000", "--test-output-size-failed", "200000",
                    "--output-junit", str(junit), *selection]
         self._timed(f"test {preset} ({part})", lambda: self._run(command, logs / f"{part}.log", TestProgress(self.report)))
-        if junit.exists():
-            self.report.take_junit(preset, junit)
-        else:
+        if not junit.exists():
             self.report.fail(f"ctest {preset} ({part})", f"see {logs.relative_to(ROOT)}/{part}.log")
+        elif self.report.take_junit(preset, junit) == 0:
+            self.report.fail(f"test {preset} ({part})", "no test has that label and name")
 
     # ---- what to run ----
 
@@ -130,13 +132,7 @@ class Suite:
             return
         selection = (["-L", f"^({'|'.join(labels)})$"] if labels else []) + \
             (["-R", self.options.regex] if self.options.regex else [])
-        before = self.count()
         self.test(self.options.preset or "dev", "chosen", selection)
-        if self.count() == before:
-            self.report.fail("selection", "no test has that label and name")
-
-    def count(self):
-        return self.report.passed + len(self.report.failed) + len(self.report.skipped)
 
     def core(self):
         self.lint()
@@ -153,7 +149,9 @@ class Suite:
         if self._fits("asan", building * 2 + testing * 3):
             self.test("asan", "core", ["-LE", ONLY_WITH_ALL])
         if self._fits("long tests", 300):
-            self.test("dev", "long", ["-L", ONLY_WITH_ALL])
+            self.test("dev", "long", ["-L", "^long$"])
+        if self._fits("benchmarks", 60):
+            self.test("dev", "bench", ["-L", "^bench$"])
         if self._fits("long tests under asan", 600) and self.built.get("asan"):
             self.test("asan", "long", ["-L", "^long$"])
         if self._fits("quickstart", building):

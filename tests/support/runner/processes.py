@@ -43,7 +43,7 @@ def run(command, log, deadline=None, on_line=None, cwd=None, env=None):
 
 
 def _read(pipe, log, on_line):
-    with open(log, "w", encoding="utf-8", errors="replace") as out:
+    with pipe, open(log, "w", encoding="utf-8", errors="replace") as out:
         for line in pipe:
             out.write(line)
             out.flush()

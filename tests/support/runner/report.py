@@ -52,8 +52,9 @@ class Report:
         return 1 if self.failed else 0
 
     def take_junit(self, preset, path):
-        """Adds the results of one run of ctest, and prints what the failed tests printed."""
-        for case in ElementTree.parse(path).getroot().iter("testcase"):
+        """Adds the results of one run of ctest, and prints what the failed tests printed; returns how many they are."""
+        cases = list(ElementTree.parse(path).getroot().iter("testcase"))
+        for case in cases:
             name = f"{preset}:{case.get('name')}"
             output = case.findtext("system-out") or ""
             if case.get("status") == "run":
@@ -65,6 +66,7 @@ class Report:
                 why = (failure.get("message") or "") if failure is not None else "not run"
                 print(f"----- {name}: {why}\n{_tail(output)}\n-----")
                 self.fail(name, why)
+        return len(cases)
 
 
 def _is_skip(case):

@@ -146,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"TwoDocuments", "loops: 1\n---\nloops: 2\n", "3:1: ", "second document"},
                     Mistake{"BrokenYaml", "loops: [1\n", "2:", "not YAML"},
                     Mistake{"ControlCharacter", "policy_dir: /a\x1b[31m\n", "1:15: ", "control character"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& row) { return std::string(row.param.name); });
 
 TEST_F(ConfigTest, EveryMistakeIsTold) {
   const std::string found = errors("loops: x\ndrain: y\nlog: {level: z}\n");

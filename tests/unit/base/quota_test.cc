@@ -55,10 +55,12 @@ TEST(Quota, TellsWaitersOnceForEachRelease) {
   Quota session("session", Quota::kUnlimited, &tenant), other("other", Quota::kUnlimited, &tenant);
   auto held = other.charge(1);
   int told = 0;
-  session.when_released([&] { ++told; });
+  const auto waiter = session.when_released([&] { ++told; });
+  EXPECT_TRUE(waiter.waits());
   EXPECT_EQ(told, 0);
   held->release();
   EXPECT_EQ(told, 1);
+  EXPECT_FALSE(waiter.waits());
   held = other.charge(1);
   held->release();
   EXPECT_EQ(told, 1) << "a waiter runs once";
@@ -68,12 +70,24 @@ TEST(Quota, LetsAWaiterWaitAgain) {
   Quota quota("things", 1);
   auto held = quota.charge(1);
   int told = 0;
+  Quota::Waiter waiter;
   std::function<void()> again = [&] {
-    if (++told < 3) quota.when_released(again);
+    if (++told < 3) waiter = quota.when_released(again);
   };
-  quota.when_released(again);
+  waiter = quota.when_released(again);
   held->release();
   EXPECT_EQ(told, 1) << "waiting again waits for the next release";
+}
+
+TEST(Quota, ForgetsAWaiterThatIsGone) {
+  Quota quota("things", 1);
+  auto held = quota.charge(1);
+  const auto kept = std::make_shared<int>(0);
+  int told = 0;
+  for (int i = 0; i < 100; ++i) (void)quota.when_released([kept, &told] { ++told; });
+  EXPECT_EQ(kept.use_count(), 1) << "what a waiter holds goes with it";
+  held->release();
+  EXPECT_EQ(told, 0);
 }
 
 TEST(Quota, MovesAChargeWithoutCountingTwice) {

@@ -95,7 +95,9 @@ TEST(Rights, NoSequenceOfCallsAddsARight) {
 TEST(Rights, EveryKindInheritsWhatItsDescendantsCanUse) {
   for (const Kind kind : kKinds) {
     for (const Kind below : kKinds) {
-      if (below > kind) EXPECT_EQ(meaningful(below) & ~inheritable(kind), 0u);
+      if (below > kind) {
+        EXPECT_EQ(meaningful(below) & ~inheritable(kind), 0u);
+      }
     }
   }
 }

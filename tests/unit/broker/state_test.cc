@@ -27,7 +27,9 @@ TEST(ControlState, AllowsTheseStepsAndNoOthers) {
       const auto expected = steps.find(pair);
       const auto got = next(pair.first, pair.second);
       ASSERT_EQ(got.has_value(), expected != steps.end()) << to_string(pair.first) << " event " << event;
-      if (got) EXPECT_EQ(*got, expected->second) << to_string(pair.first) << " event " << event;
+      if (got) {
+        EXPECT_EQ(*got, expected->second) << to_string(pair.first) << " event " << event;
+      }
     }
   }
 }
@@ -53,7 +55,9 @@ TEST(ConnectionState, AllowsTheseStepsAndNoOthers) {
       const auto expected = steps.find(pair);
       const auto got = next(pair.first, pair.second);
       ASSERT_EQ(got.has_value(), expected != steps.end()) << to_string(pair.first) << " event " << event;
-      if (got) EXPECT_EQ(*got, expected->second) << to_string(pair.first) << " event " << event;
+      if (got) {
+        EXPECT_EQ(*got, expected->second) << to_string(pair.first) << " event " << event;
+      }
     }
   }
 }

@@ -84,24 +84,20 @@ TEST(GuestCalls, FDSTAT_1_TheLayoutIsPreview1s) {
   EXPECT_EQ(guest.get<uint8_t>(kAt + 24), 'm');
 }
 
-TEST(GuestCalls, RIGHTS_1_FilestatAndSockAcceptAskForTheirRights) {
+TEST(GuestCalls, RIGHTS_1_FilestatAsksForItsRight) {
   Guest guest;
   guest.client.rights = 0;
   EXPECT_EQ(guest.preview1("fd_filestat_get", {fake::kStream, kAt}), WASI_NETD_ERRNO_notcapable);
-  EXPECT_EQ(guest.preview1("sock_accept", {fake::kControl, 0, kAt}), WASI_NETD_ERRNO_notcapable);
   guest.client.rights = uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_filestat_get;
   EXPECT_EQ(guest.preview1("fd_filestat_get", {fake::kStream, kAt}), 0u);
   EXPECT_EQ(guest.get<uint8_t>(kAt + 16), 6);
 }
 
-TEST(GuestCalls, ACCEPT_4_SockAcceptGivesTheStreamAndLetsTheConnectionGo) {
+TEST(GuestCalls, ACCEPT_4_SockAcceptGivesTheStream) {
   Guest guest;
   EXPECT_EQ(guest.preview1("sock_accept", {fake::kControl, 4, kAt}), 0u);
   EXPECT_EQ(guest.get<int32_t>(kAt), fake::kMade);
-  EXPECT_EQ(guest.client.closed, std::vector<int32_t>{fake::kMade});
-  EXPECT_EQ(guest.preview1("sock_accept", {fake::kStream, 0, kAt}), WASI_NETD_ERRNO_inval);
-  EXPECT_EQ(guest.preview1("sock_accept", {fake::kStdio, 0, kAt}), WASI_NETD_ERRNO_notsock);
-  EXPECT_EQ(guest.preview1("sock_accept", {fake::kControl, 1, kAt}), WASI_NETD_ERRNO_inval);
+  EXPECT_EQ(guest.client.accept_flags, 4u);
 }
 
 TEST(GuestCalls, PREOPEN_2_PrestatTellsProtocolsFromEverythingElse) {
@@ -113,6 +109,31 @@ TEST(GuestCalls, PREOPEN_2_PrestatTellsProtocolsFromEverythingElse) {
     EXPECT_EQ(guest.preview1("fd_prestat_get", {fd, kAt}), WASI_NETD_ERRNO_badf) << fd;
     EXPECT_EQ(guest.preview1("fd_prestat_dir_name", {fd, kAt, 10}), WASI_NETD_ERRNO_badf) << fd;
   }
+}
+
+TEST(GuestCalls, KIND_3_AnUnknownFdComesBeforeEveryOtherMistake) {
+  Guest guest;
+  guest.put_text(0, "\xFF");  // no UTF-8
+  guest.put<uint32_t>(100, 200);
+  guest.put<uint32_t>(104, 4);
+  constexpr uint64_t kTooMany = 1025;
+  constexpr uint64_t kTooLong = 1025;
+  const uint64_t fd = fake::kUnknown;
+  EXPECT_EQ(guest.networking("open", {fd, 0, 1, 6, 0, 0, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.networking("open", {fd, 0, kTooLong, 6, 0, 0, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.networking("connect", {fd, 0, 1, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.ext("resolve", {fd, 0, 1, 100, 8, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.ext("send_to", {fd, 100, 1, 0, 1, kAt}), WASI_NETD_ERRNO_badf);
+  for (const char* name : {"fd_read", "fd_write"}) {
+    EXPECT_EQ(guest.preview1(name, {fd, 0, kTooMany, kAt}), WASI_NETD_ERRNO_badf) << name;
+    EXPECT_EQ(guest.preview1(name, {fake::kStream, 0, kTooMany, kAt}), WASI_NETD_ERRNO_inval) << name;
+  }
+  EXPECT_EQ(guest.preview1("sock_recv", {fd, 0, kTooMany, 0, kAt, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("sock_send", {fd, 0, kTooMany, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("sock_send", {fd, 100, 1, 1, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("fd_seek", {fd, 0, 3, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("fd_pread", {fd, 0, kTooMany, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("fd_fdstat_set_flags", {fd, 0x10000}), WASI_NETD_ERRNO_badf);
 }
 
 TEST(GuestCalls, FILE_1_TheFileSystemIsNotThere) {

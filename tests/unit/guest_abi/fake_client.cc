@@ -99,6 +99,10 @@ wasi_netd_errno wasi_netd_stream_create(wasi_netd_guest* guest, int32_t fd, uint
 wasi_netd_errno wasi_netd_stream_accept(wasi_netd_guest* guest, int32_t fd, int32_t* out) {
   return make(guest, fd, out);
 }
+wasi_netd_errno wasi_netd_sock_accept(wasi_netd_guest* guest, int32_t fd, uint32_t flags, int32_t* out) {
+  guest->accept_flags = flags;
+  return make(guest, fd, out);
+}
 
 wasi_netd_errno wasi_netd_protocol_get(wasi_netd_guest* guest, const char* name, size_t length, int32_t* out) {
   guest->address.assign(name, length);
@@ -158,7 +162,6 @@ wasi_netd_errno wasi_netd_send(wasi_netd_guest* guest, int32_t fd, const wasi_ne
 wasi_netd_errno wasi_netd_shutdown(wasi_netd_guest* guest, int32_t fd, uint32_t) { return called(guest, fd); }
 wasi_netd_errno wasi_netd_close(wasi_netd_guest* guest, int32_t fd) {
   ++guest->calls;
-  guest->closed.push_back(fd);
   return kind_of(fd) < 0 ? WASI_NETD_ERRNO_badf : WASI_NETD_ERRNO_success;
 }
 wasi_netd_errno wasi_netd_renumber(wasi_netd_guest* guest, int32_t from, int32_t) { return called(guest, from); }

@@ -16,10 +16,10 @@ struct wasi_netd_guest {
   std::string address;       // what open, connect, resolve or protocol_get were given
   uint64_t rights_base = 0;  // what open and stream_create asked for
   uint64_t rights_inheriting = 0;
+  uint32_t accept_flags = 0;  // what sock_accept asked for
   std::vector<wasi_netd_subscription> polled;
   std::vector<wasi_netd_event> events;  // what poll answers
-  std::vector<int32_t> closed;
-  bool* ended = nullptr;  // set when the guest is closed
+  bool* ended = nullptr;                // set when the guest is closed
 };
 
 namespace fake {

@@ -26,6 +26,20 @@ TEST(Manifest, AGuestNeedsASocketAndAModuleAndHasDefaultsForTheRest) {
   EXPECT_EQ(guest.stdio[1].kind, Stdio::Kind::kInherit);
 }
 
+TEST(Manifest, ErrorsAreOnePrintableLineWhateverTheFileSays) {
+  const std::pair<const char*, const char*> kTable[] = {
+      {"\"\\e[2J\\ndir/hosts.yaml:1:1: forged\": 1\nguests: [{socket: s, wasm: g.wasm}]\n",
+       "dir/hosts.yaml:1:1: unknown key ' [2J dir/hosts.yaml:1:1: forged', expected 'guests'"},
+      {"guests: [{socket: s, wasm: g.wasm, engine: \"a\\0\\x9b2Jb\"}]\n",
+       "dir/hosts.yaml:1:44: expected wasmtime or wabt"},
+      {"guests: [{socket: s, wasm: g.wasm, engine: \"a\\x9b2J\\nb\"}]\n",
+       "dir/hosts.yaml:1:44: expected wasmtime or wabt, found 'a 2J b'"},
+  };
+  for (const auto& [text, expected] : kTable) {
+    EXPECT_EQ(read(text).errors, std::vector<std::string>{expected}) << text;
+  }
+}
+
 TEST(Manifest, EveryKeyIsRead) {
   const auto manifest = read(R"(guests:
   - name: billing
@@ -92,7 +106,7 @@ TEST(Manifest, ErrorsSayWhereAndWhatWasExpected) {
            Case{"guests:\n  - {socket: s, wasm: g, env: {\"A=B\": c}}", "'A=B' cannot name"},
            Case{"guests:\n  - {socket: s, wasm: g, max_memory: 5GiB}", "expected a size such as 64MiB"},
            Case{"guests:\n  - {socket: s, wasm: g, max_memory: -1}", "expected a size such as 64MiB"},
-           Case{"guests:\n  - {socket: s, wasm: g, name: 'a b'}", "expected a name of letters"},
+           Case{"guests:\n  - {socket: s, wasm: g, name: 'a b'}", "expected a name of at most 64 letters"},
            Case{"guests:\n  - {socket: s, wasm: g\n", "dir/hosts.yaml:3:1: "},
            Case{"--- {}\n--- {}\n", "expected one YAML document, found 2"},
        }) {

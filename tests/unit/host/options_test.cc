@@ -51,6 +51,8 @@ TEST(Options, MistakesEndWithTheHostsError) {
       {"g.wasm"},
       {"--socket", "/s"},
       {"--nothing", "--socket", "/s", "g.wasm"},
+      {"--socket", "/s", "--name", "a b", "g.wasm"},
+      {"--socket", "/s", "--name", "", "g.wasm"},
       {"--socket", "/s", "--rights", "fly", "g.wasm"},
       {"--socket", "/s", "--rights", "", "g.wasm"},
       {"--socket", "/s", "--env", "novalue", "g.wasm"},
@@ -62,6 +64,14 @@ TEST(Options, MistakesEndWithTheHostsError) {
   };
   for (const auto& mistake : mistakes) {
     EXPECT_EQ(parse(mistake).exit_code, kHostError) << (mistake.empty() ? "nothing" : mistake.back());
+  }
+}
+
+TEST(Names, AreOfLettersThatNeedNoQuotingAndNoLongerThanTheDaemonTakes) {
+  EXPECT_EQ(parse_name("a-Z_0.9"), "a-Z_0.9");
+  EXPECT_EQ(parse_name(std::string(64, 'n')), std::string(64, 'n'));
+  for (const std::string& bad : {std::string(), std::string("a b"), std::string("\xC3\xA9"), std::string(65, 'n')}) {
+    EXPECT_EQ(parse_name(bad), std::nullopt) << bad;
   }
 }
 

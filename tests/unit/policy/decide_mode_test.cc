@@ -146,14 +146,14 @@ TEST(Peers, AnyEntryWithAllItsKeysMatches) {
 TEST(LoadedValues, LimitsAndTheirNarrowing) {
   const Loaded policy(std::string(kProtocols) +
                       "limits: {sessions: 100, handles: 1000, connections: 500, buffers: 64MiB, host_connections: 8,\n"
-                      "         per_session: {handles: 50, buffers: 128KiB}}\n");
+                      "         per_session: {handles: 50, buffers: 256KiB}}\n");
   EXPECT_EQ(policy->limits().sessions, 100u);
   EXPECT_EQ(policy->limits().handles, 1000u);
   EXPECT_EQ(policy->limits().connections, 500u);
   EXPECT_EQ(policy->limits().buffers, 64u << 20);
   EXPECT_EQ(policy->limits().host_connections, 8u);
   EXPECT_EQ(policy->session_limits().handles, 50u);
-  EXPECT_EQ(policy->session_limits().buffers, 128u << 10);
+  EXPECT_EQ(policy->session_limits().buffers, 256u << 10);
   EXPECT_EQ(policy->session_limits().connections, 500u) << "silent: the tenant's";
   const Loaded unlimited(kProtocols);
   EXPECT_FALSE(unlimited->limits().sessions);

@@ -93,6 +93,20 @@ TEST(DecideUnix, AcceptGoesByThePeersBoundName) {
   expect_rows(Loaded(kChat), "public", Operation::kAccept, kPublic);
 }
 
+// The kernel tells a peer's path as it was bound, in any spelling.
+TEST(DecideUnix, APathThatIsNotNormalMatchesNoRuleAndPassesNone) {
+  const Loaded policy(kChat);
+  for (const char* path : {"/run/app/../evil", "/run/app/./x", "/run/app//x", "/run/app/x/", "//run/app/x", "/run/app/",
+                           "relative", "/run/app/..", "/run/app/a\nb"}) {
+    for (const Operation operation : {Operation::kConnect, Operation::kOpen, Operation::kListen, Operation::kAccept}) {
+      const Request request{"", "everything", operation, UnixEndpoint{path, false}, {}};
+      EXPECT_EQ(policy->decide(request).verdict, Verdict::kDeny) << to_string(operation) << " " << path;
+    }
+    const Request of_any_peer{"", "public", Operation::kAccept, UnixEndpoint{path, false}, {}};
+    EXPECT_EQ(policy->decide(of_any_peer).verdict, Verdict::kDeny) << path;
+  }
+}
+
 TEST(DecideUnix, TheDaemonsOwnPathsAreDeniedWhateverTheRulesSay) {
   const Row kConnect[] = {
       {"/run/wasi-netd", "", "deny connect"},

@@ -146,10 +146,9 @@ TEST(LoaderErrors, LimitsAndGuests) {
        "8:19: expected a whole number from 1 to 1000000, found '99999999999999999999999'"},
       {"limits: {handles: many}\n", "8:19: expected a whole number from 1 to 1000000, found 'many'"},
       {"limits: {handles: 1_000}\n", "8:19: expected a whole number from 1 to 1000000, found '1_000'"},
-      {"limits: {buffers: 64MB}\n", "8:19: expected a size such as 64KiB, 64MiB or 1GiB, found '64MB'"},
+      {"limits: {buffers: 64MB}\n", "8:19: expected a size such as 160KiB, 64MiB or 1GiB, found '64MB'"},
       {"limits: {buffers: 65536}\n",
-       "8:19: '65536' is a number or truth value in YAML; expected a size such as 64KiB, 64MiB or 1GiB, in quotes"},
-      {"limits: {buffers: 63KiB}\n", "8:19: out of range; expected at least 64KiB"},
+       "8:19: '65536' is a number or truth value in YAML; expected a size such as 160KiB, 64MiB or 1GiB, in quotes"},
       {"limits: {handles: 5, per_session: {handles: 6}}\n",
        "8:45: can never take effect: wider than `limits`, which allows 5"},
       {"limits: {buffers: 1MiB, per_session: {buffers: 2MiB}}\n",
@@ -167,6 +166,20 @@ TEST(LoaderErrors, LimitsAndGuests) {
       {"guests: {a: ~}\n", "8:13: expected a mapping with `protocols` and `limits`, found nothing"},
   };
   for (const BadText& row : kTable) EXPECT_THAT(errors_of_good_with(row.text), ElementsAre(row.expected)) << row.text;
+}
+
+TEST(LoaderErrors, BuffersInWhichNoStreamCouldMoveAByte) {
+  const BadText kTable[] = {
+      {"limits: {buffers: 64KiB}\n", "8:19: out of range; expected at least 160KiB"},
+      {"limits: {buffers: 159KiB}\n", "8:19: out of range; expected at least 160KiB"},
+      {"limits: {per_session: {buffers: 159KiB}}\n", "8:33: out of range; expected at least 160KiB"},
+      {"guests: {a: {limits: {buffers: 159KiB}}}\n", "8:32: out of range; expected at least 160KiB"},
+  };
+  for (const BadText& row : kTable) EXPECT_THAT(errors_of_good_with(row.text), ElementsAre(row.expected)) << row.text;
+  for (const char* text : {"limits: {buffers: 160KiB}\n", "limits: {per_session: {buffers: 160KiB}}\n",
+                           "guests: {a: {limits: {buffers: 160KiB}}}\n"}) {
+    EXPECT_THAT(errors_of_good_with(text), IsEmpty()) << text;
+  }
 }
 
 TEST(LoaderErrors, TestsThatFail) {
@@ -194,15 +207,49 @@ TEST(LoaderErrors, TestsThatFail) {
        "9:15: the test asks nothing: expected a host name without a port"},
       {"{connect: \"web a.example:80\", via: a.example, expect: allow}",
        "9:15: the test asks nothing: a name to come from goes with an IP address"},
-      {"{connect: \"wbe a.example:443\", expect: allow}",
-       "9:15: the test fails: expected allow, and the answer is deny: the tenant does not have this protocol (t.yaml:4 "
-       "protocols)"},
       {"{connect: \"web a.example:443\", expect: would_deny}", "9:44: expected one of allow, deny, found 'would_deny'"},
   };
   for (const BadText& row : kTable) {
     EXPECT_THAT(errors_of_good_with("tests:\n  - " + std::string(row.text) + "\n"), ElementsAre(row.expected))
         << row.text;
   }
+}
+
+TEST(LoaderErrors, TestsThatWouldPassWithoutAskingARule) {
+  const BadText kTable[] = {
+      {"{connect: \"wbe a.example:443\", expect: deny}",
+       "9:15: the test asks nothing: the tenant has no protocol 'wbe'"},
+      {"{connect: \"wbe a.example:443\", expect: allow}",
+       "9:15: the test asks nothing: the tenant has no protocol 'wbe'"},
+      {"{resolve: a.example, expect: deny}", "9:15: the test asks nothing: the tenant has no protocol 'a.example'"},
+      {"{open: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
+       "9:12: the test asks nothing: a name to come from goes with connect and resolve only"},
+      {"{listen: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
+       "9:14: the test asks nothing: a name to come from goes with connect and resolve only"},
+      {"{accept: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
+       "9:14: the test asks nothing: a name to come from goes with connect and resolve only"},
+  };
+  for (const BadText& row : kTable) {
+    EXPECT_THAT(errors_of_good_with("tests:\n  - " + std::string(row.text) + "\n"), ElementsAre(row.expected))
+        << row.text;
+  }
+}
+
+TEST(LoaderErrors, TestsForAGuestThatIsNotAdmittedShowThatOrNothing) {
+  const std::string guests = "guests: {billing: {}}\ntests:\n  - ";
+  EXPECT_THAT(
+      errors_of_good_with(guests + "{guest: biling, connect: \"web b.example:443\", expect: deny}\n"),
+      ElementsAre("10:29: the test shows nothing: `guests` does not admit the guest 'biling', and the rules deny "
+                  "this to any; ask for a guest that is admitted"));
+  EXPECT_THAT(
+      errors_of_good_with(guests + "{connect: \"web b.example:443\", expect: deny}\n"),
+      ElementsAre("10:15: the test shows nothing: `guests` does not admit a guest without a name, and the rules "
+                  "deny this to any; ask for a guest that is admitted"));
+  EXPECT_THAT(errors_of_good_with(guests + "{guest: billing, connect: \"web b.example:443\", expect: deny}\n"),
+              IsEmpty());
+  EXPECT_THAT(errors_of_good_with(guests + "{guest: stranger, connect: \"web a.example:443\", expect: deny}\n"),
+              IsEmpty());
+  EXPECT_THAT(errors_of_good_with(guests + "{connect: \"web a.example:443\", expect: deny}\n"), IsEmpty());
 }
 
 TEST(LoaderErrors, InAuditModeTestsAskTheRules) {

@@ -139,6 +139,32 @@ TEST(LoaderRules, RulesThatCanNeverMatch) {
   for (const BadText& row : kUnix) EXPECT_THAT(errors_of_unix(row.text), ElementsAre(row.expected)) << row.text;
 }
 
+// As a character it would match nothing, and the deny rule would be one in name only.
+TEST(LoaderRules, AStarThatIsNoPatternIsRefused) {
+  for (const char* rule : {"/run/app/secret*", "/run/*/x", "/run/app/*", "*/x", "/*/", "@a*b", "@*a", "@a**", "**"}) {
+    const std::string expected = "'" + std::string(rule) +
+                                 "': '*' stands only at the end of an abstract name, @prefix*; for every path below a "
+                                 "directory write /directory/";
+    EXPECT_THAT(errors_of_unix("    accept: {allow: ['*'], deny: ['" + std::string(rule) + "']}\n"),
+                ElementsAre("7:35: " + expected));
+    EXPECT_THAT(errors_of_unix("    connect: {allow: ['" + std::string(rule) + "']}\n"),
+                ElementsAre("7:23: " + expected));
+  }
+  EXPECT_THAT(errors_of_unix("    accept: {allow: ['*'], deny: ['@*', '/']}\n"), IsEmpty());
+}
+
+TEST(LoaderRules, OtherCharactersOfPatternsAreWarnedOfSinceTheyStandForThemselves) {
+  const LoadResult result = testing::load_body(
+      "protocols:\n  chat:\n    transport: unix\n"
+      "    connect: {allow: ['/run/app/'], deny: ['/run/app/s?', '/run/app/[ab]', '@{a,b}', '/run/app/plain']}\n");
+  EXPECT_TRUE(result.policy);
+  ASSERT_EQ(result.warnings.size(), 3u);
+  EXPECT_EQ(
+      to_string(result.warnings[0]),
+      "t.yaml:7:44: '/run/app/s?' holds '?', '[' or '{', which stand for themselves: only /directory/ and @prefix* are "
+      "patterns");
+}
+
 TEST(LoaderRules, AllowRulesThatDenyRulesOnlyNarrowAreFine) {
   EXPECT_THAT(
       errors_of_tcp(

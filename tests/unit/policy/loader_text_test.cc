@@ -50,9 +50,38 @@ TEST(LoaderText, BytesThatAreNotTextAreRefusedWhereTheyStand) {
       {"a: b\rc: d\n", "t.yaml:1:5: a carriage return without a line feed"},
       {"a: \x1b[31m\n", "t.yaml:1:4: a control character"},
       {"a: \x7f\n", "t.yaml:1:4: a control character"},
+      {"a: \xc2\x9b"
+       "2J\n",
+       "t.yaml:1:4: a control character"},  // C1: terminals take it for ESC [
   };
   for (const auto& [text, expected] : kTable) EXPECT_EQ(first_error(text), expected);
   EXPECT_TRUE(load("# grüße € 𝄞\n" + std::string(kGood)).policy);
+}
+
+// Errors show keys and values: one with an escape would clear the reader's screen, forge a line or cut the message.
+TEST(LoaderText, ControlCharactersDoNotComeInByEscapes) {
+  constexpr std::string_view kMessage =
+      "a text with a control character, such as an escape or line break, or that is not UTF-8";
+  const std::pair<std::string_view, std::string_view> kTable[] = {
+      {"\"\\e[2J\\nt.yaml:1:1: forged\": 1\n", "t.yaml:8:1: "},
+      {"limits: {\"\\x07\": 1}\n", "t.yaml:8:10: "},
+      {"mode: \"a\\0b\"\n", "t.yaml:8:7: "},
+      {"mode: \"\\x9b2J\"\n", "t.yaml:8:7: "},  // C1
+      {"mode: \"\\N\"\n", "t.yaml:8:7: "},      // NEL
+      {"mode: \"\\_\"\n", "t.yaml:8:7: "},      // yaml-cpp: byte a0 alone
+      {"mode: \"\\x7f\"\n", "t.yaml:8:7: "},
+      {"mode: \"a\\tb\"\n", "t.yaml:8:7: "},
+      {"mode: |\n  audit\n", "t.yaml:8:7: "},
+  };
+  for (const auto& [lines, place] : kTable) {
+    EXPECT_EQ(first_error(std::string(kGood) + std::string(lines)), std::string(place) + std::string(kMessage))
+        << lines;
+  }
+}
+
+TEST(LoaderText, ErrorsAreOnePrintableLineWhateverTheyName) {
+  EXPECT_EQ(to_string(LoadError{"a\nb.yaml", 1, 2, std::string("x\0\x1b\xc2\x9b\x9b é", 9)}),
+            "a\\x0ab.yaml:1:2: x\\x00\\x1b\\xc2\\x9b\\x9b é");
 }
 
 TEST(LoaderText, WhatIsNotOnePlainDocumentIsRefused) {
@@ -67,6 +96,11 @@ TEST(LoaderText, WhatIsNotOnePlainDocumentIsRefused) {
       {"version: !!int 1\n", "t.yaml:1:10: tags are not allowed"},
       {"limits: !custom {a: 1}\n", "t.yaml:1:9: tags are not allowed"},
       {"tenant: !!binary dA==\n", "t.yaml:1:9: tags are not allowed"},
+      {"mode: ! audit\n", "t.yaml:1:7: tags are not allowed"},  // the non-specific tag
+      {"mode: ! \"audit\"\n", "t.yaml:1:7: tags are not allowed"},
+      {"# é\nlimits: ! {handles: 1}\n", "t.yaml:2:9: tags are not allowed"},
+      {"a: [b, ! [c]]\n", "t.yaml:1:8: tags are not allowed"},
+      {"! a: b\n", "t.yaml:1:1: tags are not allowed"},
       {"a: @name\n", "t.yaml:1:4: not YAML: text that begins with this character needs quotes"},
       {"a: [1, 2\n", "t.yaml:2:1: not YAML: end of sequence flow not found"},
       {"a: {b: 1\n", "t.yaml:2:1: not YAML: end of map flow not found"},

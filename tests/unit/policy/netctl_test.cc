@@ -80,9 +80,11 @@ TEST_F(Netctl, HelpAndVersionAreEverywhere) {
     EXPECT_EQ(outcome.status, 0) << arguments;
     EXPECT_THAT(outcome.output, HasSubstr("Usage:")) << arguments;
   }
-  const Outcome version = run("--version");
-  EXPECT_EQ(version.status, 0);
-  EXPECT_EQ(version.output, std::string("wasi-netctl ") + WASI_NETD_VERSION + "\n");
+  for (const char* arguments : {"--version", "check --version", "explain --version", "schema --version"}) {
+    const Outcome version = run(arguments);
+    EXPECT_EQ(version.status, 0) << arguments;
+    EXPECT_EQ(version.output, std::string("wasi-netctl ") + WASI_NETD_VERSION + "\n") << arguments;
+  }
 }
 
 TEST_F(Netctl, MisuseIsStatus2) {
@@ -143,6 +145,34 @@ TEST_F(Netctl, CheckKnowsThePathsThatTheDaemonKeeps) {
   const Outcome reserved = run("check --reserved /srv/netd " + path("acme.yaml"));
   EXPECT_EQ(reserved.status, 1);
   EXPECT_THAT(reserved.errors, HasSubstr("the path is the daemon's own"));
+}
+
+// No more and no less than the daemon: what is only near its directories is the rules' to judge.
+TEST_F(Netctl, ReservesTheDirectoriesOfADaemonWithDefaultSettings) {
+  write(
+      "acme.yaml",
+      "version: 1\ntenant: acme\npeers: [{user: 0}]\nprotocols:\n  chat: {transport: unix, connect: {allow: ['/']}}\n");
+  const std::string question = "explain --policy " + path("acme.yaml") + " chat connect ";
+  for (const char* own : {"/run/wasi-netd/tenants/x.sock", "/etc/wasi-netd/policy/s", "/etc/wasi-netd/policy"}) {
+    const Outcome outcome = run(question + own);
+    EXPECT_EQ(outcome.status, 1) << own;
+    EXPECT_THAT(outcome.output, HasSubstr("the path is the daemon's own")) << own;
+  }
+  for (const char* other : {"/etc/wasi-netd/s", "/etc/wasi-netd/policy2", "/run/wasi-netd2/s"}) {
+    EXPECT_EQ(run(question + other).status, 0) << other;
+  }
+}
+
+TEST_F(Netctl, ReservesADirectoryUnderTheNameThatALinkLeadsToAsWell) {
+  std::filesystem::create_directory(directory_ / "real");
+  std::filesystem::create_directory_symlink(directory_ / "real", directory_ / "link");
+  write(
+      "acme.yaml",
+      "version: 1\ntenant: acme\npeers: [{user: 0}]\nprotocols:\n  chat: {transport: unix, connect: {allow: ['/']}}\n");
+  const std::string question =
+      "explain --reserved " + path("link") + "/ --policy " + path("acme.yaml") + " chat connect ";
+  for (const char* own : {"real/s", "link/s"}) EXPECT_EQ(run(question + path(own)).status, 1) << own;
+  EXPECT_EQ(run(question + path("other")).status, 0);
 }
 
 TEST_F(Netctl, ExplainBeginsWithTheVerdictThenTheRuleAndTheReason) {

@@ -41,6 +41,12 @@ TEST(Schema, TheCommittedCopyIsWhatTheLoaderPrints) {
       << "run: wasi-netctl schema > policy/schema/tenant.schema.json";
 }
 
+TEST(Schema, SaysHowSmallBuffersMayBe) {
+  const std::string least = std::to_string(kLeastBuffers >> 10) + "KiB";
+  EXPECT_THAT(json_schema(), HasSubstr("Memory for bytes on their way, at least " + least));
+  EXPECT_THAT(contents(kRoot / "docs/policy.md"), HasSubstr("bytes on their way, at least `" + least + "`"));
+}
+
 TEST(Schema, TheReferenceNamesEveryKeyAndWord) {
   const std::string reference = contents(kRoot / "docs/policy.md");
   std::vector<std::string_view> names;

@@ -23,6 +23,24 @@ TEST_F(FdTableOfFour, ANewFdGetsTheLowestFreeNumber) {
   EXPECT_EQ(table_.insert(entry(12)), 4);
 }
 
+TEST(FdTable, AWithheldNumberIsNeverGiven) {
+  FdTable<int> table;
+  table.withhold();
+  EXPECT_EQ(table.insert(entry(1)), 1);
+  table.withhold();
+  EXPECT_EQ(table.insert(entry(3)), 3);
+  EXPECT_EQ(table.insert(entry(4)), 4);
+  for (const int32_t fd : {0, 2}) {
+    EXPECT_EQ(table.find(fd), nullptr) << fd;
+    EXPECT_EQ(table.remove(fd), nullptr) << fd;
+  }
+  table.remove(3);
+  table.remove(1);
+  EXPECT_EQ(table.insert(entry(10)), 1);
+  EXPECT_EQ(table.insert(entry(11)), 3);
+  EXPECT_EQ(table.insert(entry(12)), 5);
+}
+
 TEST_F(FdTableOfFour, NumbersThatAreNotOpenFindNothing) {
   table_.remove(3);
   for (const int32_t fd : {-1, INT32_MIN, 3, 4, INT32_MAX}) {

@@ -62,6 +62,37 @@ TEST(Readiness, AnEventThatOvertakesTheAnswerOfAPollIsKept) {
   EXPECT_EQ(readiness.holding(kRead), kRead);
 }
 
+TEST(Readiness, AnEventThatOvertakesAPollLeavesNothingArmed) {
+  Readiness readiness;
+  readiness.poll_answered(kRead, 0);
+  readiness.poll_started();
+  readiness.event(kRead);  // disarms what the Poll for writing arms, in the daemon
+  readiness.poll_answered(kWrite, 0);
+  EXPECT_TRUE(readiness.unknown(kWrite)) << "no event will come for it";
+  readiness.poll_started();
+  readiness.poll_answered(kWrite, 0);
+  EXPECT_FALSE(readiness.unknown(kWrite));
+}
+
+TEST(Readiness, AnEventThatOvertakesAnAgainLeavesNothingArmed) {
+  Readiness readiness;
+  readiness.poll_answered(kWrite, 0);
+  readiness.call_started();
+  readiness.event(kWrite);
+  readiness.call_answered_again(kRead);
+  EXPECT_TRUE(readiness.unknown(kRead));
+  EXPECT_EQ(readiness.holding(kWrite), kWrite);
+}
+
+TEST(Readiness, WhatIsForgottenIsAskedAgainAndWhatIsArmedStays) {
+  Readiness readiness;
+  readiness.poll_answered(kRead, kRead);
+  readiness.poll_answered(kWrite, 0);
+  readiness.forget();
+  EXPECT_TRUE(readiness.unknown(kRead));
+  EXPECT_FALSE(readiness.unknown(kWrite));
+}
+
 TEST(Readiness, AHangupAnswersEveryInterestForEver) {
   Readiness readiness;
   readiness.event(Readiness::kHangup);

@@ -46,7 +46,7 @@ class StreamQueueTest : public testing::Test {
     std::string all;
     std::string data;
     for (Frame frame; (frame = queue_.take_frame(data)) != Frame::kNone; queue_.frame_written(true)) {
-      static constexpr const char* kNames[] = {"", "data", "stop_reading", "fin", "close"};
+      static constexpr const char* kNames[] = {"", "data", "narrow", "stop_reading", "fin", "close"};
       all += (all.empty() ? "" : " ") + std::string(kNames[static_cast<int>(frame)]);
       if (frame == Frame::kData) all += "(" + std::to_string(data.size()) + ")";
     }
@@ -189,9 +189,10 @@ TEST_F(StreamQueueTest, WritesBehindAFrameInFlightJoin) {
   EXPECT_EQ(data, "bc");
 }
 
-TEST_F(StreamQueueTest, BytesMayGoBehindAnOpenThatIsNotAnsweredYet) {
+TEST_F(StreamQueueTest, AnAnswerMayComeBeforeTheOpenIsKnownToBeWritten) {
   StreamQueue queue;
   queue.start();
+  queue.opened(err::success);
   size_t count = 0;
   EXPECT_EQ(queue.write("abc", count), err::success);
   std::string data;
@@ -222,6 +223,20 @@ TEST_F(StreamQueueTest, FinFollowsTheBytes) {
   EXPECT_EQ(frames(), "data(3) fin");
   EXPECT_EQ(queue_.finish(), err::success) << "once more changes nothing";
   EXPECT_EQ(frames(), "");
+}
+
+TEST_F(StreamQueueTest, NarrowFollowsTheBytesAndGoesBeforeTheEnds) {
+  EXPECT_EQ(write("hello"), (Write{err::success, 5}));
+  EXPECT_TRUE(queue_.narrow({right::fd_read, 0}));
+  queue_.finish();
+  queue_.close();
+  EXPECT_EQ(frames(), "data(5) narrow close");
+  EXPECT_EQ(queue_.narrowed_to(), (Rights{right::fd_read, 0}));
+}
+
+TEST_F(StreamQueueTest, ACallThatEndedCarriesNoNarrow) {
+  queue_.ended(err::connreset);
+  EXPECT_FALSE(queue_.narrow({right::fd_read, 0}));
 }
 
 TEST_F(StreamQueueTest, CloseFollowsTheBytesAndStandsForFin) {
@@ -295,8 +310,6 @@ TEST_F(StreamQueueTest, ARefusalIsToldOnceAndThenTheCallIsOpenedAnew) {
   queue.start();
   EXPECT_FALSE(queue.needs_call());
   EXPECT_TRUE(queue.deciding());
-  size_t count = 0;
-  queue.write("lost", count);
   queue.frame_written(true);
   queue.opened(err::busy);
   queue.ended(err::connreset);
@@ -309,11 +322,54 @@ TEST_F(StreamQueueTest, ARefusalIsToldOnceAndThenTheCallIsOpenedAnew) {
   EXPECT_TRUE(queue.needs_call());
   queue.start();
   queue.opened(err::success);
+  EXPECT_TRUE(queue.poll_write().ready);
+}
+
+TEST_F(StreamQueueTest, NoByteIsTakenBeforeTheCallIsOpenSoNoneIsLostToARefusal) {
+  StreamQueue queue;
+  queue.start();
   queue.frame_written(true);
-  std::string data;
-  EXPECT_EQ(queue.take_frame(data), Frame::kNone) << "what went with the refused call is lost";
+  size_t count = 7;
+  EXPECT_EQ(queue.write("early", count), err::again);
+  EXPECT_EQ(count, 0u);
+  EXPECT_FALSE(queue.poll_write().ready);
+  EXPECT_EQ(queue.write("", count), err::success);
+  queue.opened(err::nobufs);
+  queue.ended(err::connreset);
+  EXPECT_EQ(queue.take_refusal(), err::nobufs);
+  EXPECT_EQ(queue.write("before the next call", count), err::again);
+  EXPECT_EQ(count, 0u);
+  queue.start();
+  queue.opened(err::success);
+  queue.frame_written(true);
   EXPECT_EQ(queue.write("kept", count), err::success);
+  std::string data;
   EXPECT_EQ(queue.take_frame(data), Frame::kData);
+  EXPECT_EQ(data, "kept");
+}
+
+TEST_F(StreamQueueTest, ACloseThatMeetsARefusalIsNotSent) {
+  StreamQueue queue;
+  queue.start();
+  queue.frame_written(true);
+  EXPECT_TRUE(queue.close());
+  std::string data;
+  EXPECT_EQ(queue.take_frame(data), Frame::kNone) << "the daemon has not answered";
+  queue.opened(err::busy);
+  EXPECT_EQ(queue.take_frame(data), Frame::kNone);
+  queue.ended(err::connreset);
+  EXPECT_FALSE(queue.close_sent()) << "the handle needs the Close rpc";
+}
+
+TEST_F(StreamQueueTest, ACloseDuringTheOpeningGoesOutOnceTheCallIsOpen) {
+  StreamQueue queue;
+  queue.start();
+  queue.frame_written(true);
+  EXPECT_TRUE(queue.close());
+  queue.opened(err::success);
+  std::string data;
+  EXPECT_EQ(queue.take_frame(data), Frame::kClose);
+  EXPECT_TRUE(queue.close_sent());
 }
 
 TEST_F(StreamQueueTest, AFrameLostToARefusalIsNotAnEnd) {
