@@ -40,8 +40,8 @@ constexpr Type kPeers{.kind = Kind::kList, .expected = "a list of peers", .min =
 
 constexpr std::string_view kModeWords[] = {"enforce", "audit"};
 constexpr Type kMode{.kind = Kind::kWord, .words = kModeWords};
-constexpr std::string_view kTransportWords[] = {"tcp", "unix"};
-constexpr std::string_view kLaterTransports[] = {"udp", "quic"};
+constexpr std::string_view kTransportWords[] = {"tcp", "udp", "unix"};
+constexpr std::string_view kLaterTransports[] = {"quic"};
 constexpr Type kTransport{.kind = Kind::kWord, .words = kTransportWords, .later_words = kLaterTransports};
 constexpr std::string_view kFamilyWords[] = {"ipv4", "ipv6"};
 constexpr Type kFamily{.kind = Kind::kWord, .words = kFamilyWords};
@@ -50,10 +50,10 @@ constexpr Type kFamilies{
 
 // Every word of rights.def is here or among the later ones; a test holds that.
 constexpr std::string_view kRightWords[] = {
-    "open", "listen", "accept",   "connect",     "stream_create", "stream_accept", "resolve",
-    "read", "write",  "shutdown", "sock_accept", "poll",          "set_flags",     "stat",
+    "open",      "listen", "accept", "connect",  "stream_create", "stream_accept", "resolve",   "send_to",
+    "recv_from", "read",   "write",  "shutdown", "sock_accept",   "poll",          "set_flags", "stat",
 };
-constexpr std::string_view kLaterRights[] = {"send_to", "recv_from", "delegate"};
+constexpr std::string_view kLaterRights[] = {"delegate"};
 constexpr Type kRight{.kind = Kind::kWord, .words = kRightWords, .later_words = kLaterRights};
 constexpr Type kRights{.kind = Kind::kList, .expected = "a list of rights", .min = 1, .max = 32, .item = &kRight};
 
@@ -86,12 +86,12 @@ constexpr Type kResolver{
 
 constexpr Key kProtocolKeys[] = {
     {"transport", &kTransport, true, "What carries the bytes."},
-    {"families", &kFamilies, false, "Address families, tcp only. Omitted: both."},
+    {"families", &kFamilies, false, "Address families, tcp and udp only. Omitted: both."},
     {"rights", &kRights, false, "What handles may do. Omitted: all that the sections imply."},
-    {"connect", &kSection, false, "Where guests may connect to."},
+    {"connect", &kSection, false, "Where guests may connect and send to."},
     {"open", &kSection, false, "What guests may bind."},
-    {"accept", &kSection, false, "Who may connect to a guest."},
-    {"resolver", &kResolver, false, "How names are resolved, tcp only."},
+    {"accept", &kSection, false, "Who may connect and send to a guest."},
+    {"resolver", &kResolver, false, "How names are resolved, tcp and udp only."},
     {"tls"},
     {"proxy"},
 };
@@ -158,11 +158,14 @@ constexpr Key kTestKeys[] = {
     {"listen", &kQuestion, false, "PROTOCOL ADDRESS:PORT, bound and listening."},
     {"accept", &kQuestion, false, "PROTOCOL ADDRESS:PORT of the peer; for unix its name, or nothing."},
     {"resolve", &kQuestion, false, "PROTOCOL NAME, or with `via` PROTOCOL ADDRESS."},
+    {"send_to", &kQuestion, false, "As for connect: where a datagram goes."},
+    {"recv_from", &kQuestion, false, "As for accept: where a datagram comes from."},
     {"via", &kName, false, "The name that ADDRESS came from."},
     {"guest", &kGuestName, false, "The guest that asks. Omitted: an unnamed one."},
     {"expect", &kExpect, true, "The verdict."},
 };
-constexpr std::string_view kTestOperations[] = {"connect", "open", "listen", "accept", "resolve"};
+constexpr std::string_view kTestOperations[] = {"connect", "open",    "listen",   "accept",
+                                                "resolve", "send_to", "recv_from"};
 constexpr Type kTest{.kind = Kind::kObject,
                      .expected = "a test such as {connect: \"web api.example.com:443\", expect: allow}",
                      .keys = kTestKeys,

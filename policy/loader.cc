@@ -148,10 +148,8 @@ void Loader::run_tests(const Node& root, const TenantPolicy& policy) {
 }
 
 void Loader::run_test(const Node& test, const TenantPolicy& policy) {
-  constexpr Operation kAll[] = {Operation::kConnect, Operation::kOpen, Operation::kListen, Operation::kAccept,
-                                Operation::kResolve};
-  const auto operation =
-      std::ranges::find_if(kAll, [&](Operation each) { return test.find(to_string(each)) != nullptr; });
+  const auto* const operation =
+      std::ranges::find_if(kAllOperations, [&](Operation each) { return test.find(to_string(each)) != nullptr; });
   const Node& asked = *test.find(to_string(*operation));
   const auto text_of = [&](std::string_view key) {
     const Node* node = test.find(key);

@@ -2,6 +2,17 @@
 #include <CLI/CLI.hpp>
 
 #include "daemon/ctl/commands.h"
+#include "policy/policy.h"
+
+namespace {
+
+std::vector<std::string> operation_words() {
+  std::vector<std::string> words;
+  for (const auto operation : wasi_netd::policy::kAllOperations) words.emplace_back(to_string(operation));
+  return words;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace wasi_netd::ctl;
@@ -32,7 +43,7 @@ int main(int argc, char** argv) {
   explain_command->add_option("PROTOCOL", explain_options.protocol, "The protocol object's name")->required();
   explain_command->add_option("OPERATION", explain_options.operation, "What is asked for")
       ->required()
-      ->check(CLI::IsMember({"connect", "open", "listen", "accept", "resolve"}));
+      ->check(CLI::IsMember(operation_words()));
   explain_command->add_option("ADDRESS", explain_options.address, "As guests write it; to resolve: a name")->required();
   explain_command->footer("Exit status: 0 allow, 1 deny or would_deny, 2 no answer.");
 

@@ -22,7 +22,7 @@ void require(bool holds) {
 std::optional<uint32_t> any_account(const std::string&) { return 7; }
 
 void read_addresses(std::string_view text) {
-  for (const Transport transport : {Transport::kTcp, Transport::kUnix}) {
+  for (const Transport transport : {Transport::kTcp, Transport::kUdp, Transport::kUnix}) {
     const std::optional<Endpoint> endpoint = parse_endpoint(text, transport);
     if (!endpoint) continue;
     const std::optional<Endpoint> again = parse_endpoint(to_string(*endpoint), transport);
@@ -39,13 +39,11 @@ void read_addresses(std::string_view text) {
 void ask(const TenantPolicy& policy, std::string_view text) {
   constexpr std::string_view kAddresses[] = {
       "127.0.0.1:80", "[64:ff9b::7f00:1]:443", "a.example.com:443", "0.0.0.0:0", "@a", "/run/a", ""};
-  constexpr Operation kOperations[] = {Operation::kConnect, Operation::kOpen, Operation::kListen, Operation::kAccept,
-                                       Operation::kResolve};
   const std::string own(text.substr(0, std::min(text.find('\n'), text.size())));
   const std::optional<TenantPolicy::GuestView> guest = policy.guest("");
   require(!policy.peer_allowed(1, 1) || !policy.tenant().empty());
   for (const Protocol* protocol : guest ? guest->protocols : std::vector<const Protocol*>{}) {
-    for (const Operation operation : kOperations) {
+    for (const Operation operation : kAllOperations) {
       std::string error;
       for (const std::string_view address : kAddresses) {
         const auto request = parse_question(policy, {"", protocol->name, operation, std::string(address), ""}, error);

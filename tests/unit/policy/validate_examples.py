@@ -35,7 +35,7 @@ BAD = {
     "no protocols": {"protocols": {}},
     "protocol's name": {"protocols": {"We b": {"transport": "tcp"}}},
     "no transport": {"protocols": {"web": {"connect": {"allow": ["a.example"]}}}},
-    "later transport": {"protocols": {"web": {"transport": "udp"}}},
+    "later transport": {"protocols": {"web": {"transport": "quic"}}},
     "later key": {"protocols": {"web": {"transport": "tcp", "tls": {}}}},
     "empty allow": {"protocols": {"web": {"transport": "tcp", "connect": {"allow": []}}}},
     "deny alone": {"protocols": {"web": {"transport": "tcp", "connect": {"deny": ["a.example"]}}}},
