@@ -63,6 +63,25 @@ void Loader::read_protocol(const Node& key, const Node& node) {
   }
   read_rights(node, state);
   read_resolver(node, state);
+  read_tls(node, state);
+  read_proxy(node, state);
+}
+
+std::string Loader::read_file(const Node& section, std::string_view key, bool secret) {
+  const Node* path = section.find(key);
+  if (path == nullptr) return {};
+  files_.push_back({path->text, path->line, path->column, secret});
+  return path->text;
+}
+
+void Loader::read_timeout(const Node& section, std::string_view key, std::chrono::milliseconds& timeout) {
+  const Node* node = section.find(key);
+  if (node == nullptr) return;
+  const std::optional<std::chrono::milliseconds> value = parse_duration(node->text);
+  if (value && *value >= 10ms && *value <= 5min)
+    timeout = *value;
+  else
+    problems_.error(*node, "expected a duration from 10ms to 5m, found '" + node->text + "'");
 }
 
 void Loader::read_families(const Node& node, ProtocolState& state) {
@@ -172,14 +191,7 @@ void Loader::read_resolver(const Node& node, ProtocolState& state) {
       }
     }
   }
-  if (const Node* timeout = section->find("timeout")) {
-    const std::optional<std::chrono::milliseconds> value = parse_duration(timeout->text);
-    if (!value || *value < 10ms || *value > 5min) {
-      problems_.error(*timeout, "expected a duration from 10ms to 5m, found '" + timeout->text + "'");
-    } else {
-      resolver.timeout = *value;
-    }
-  }
+  read_timeout(*section, "timeout", resolver.timeout);
   if (const Node* hosts = section->find("hosts")) read_hosts(*hosts, resolver);
 }
 

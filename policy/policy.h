@@ -129,10 +129,19 @@ struct LoadError {
 };
 std::string to_string(const LoadError&);  // "file:line:column: message"
 
+// A file that the policy names. The loader does not look at it.
+struct NamedFile {
+  std::string path;
+  int line = 0;  // of the path in the policy; 1-based
+  int column = 0;
+  bool secret = false;  // a private key or a password
+};
+
 struct LoadResult {
   std::shared_ptr<const TenantPolicy> policy;  // null when there are errors
   std::vector<LoadError> errors;
   std::vector<LoadError> warnings;
+  std::vector<NamedFile> files;  // in the order of protocols and keys; a path may be there again
 };
 
 // Never throws; reads at most 8 MiB of text. `file` is the name used in positions.

@@ -1,6 +1,6 @@
-// Fuzz target: any bytes as a policy file, as an address and as a rule, and any request to a policy that loaded.
-// Nothing may crash or hang, errors have places within the text, addresses are read back as they are printed, and every
-// decision cites a rule.
+// Fuzz target: any bytes as a policy file, as an address, as a rule and as a proxy's URL, and any request to a policy
+// that loaded. Nothing may crash or hang, errors have places within the text, addresses are read back as they are
+// printed, and every decision cites a rule.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "policy/policy.h"
+#include "policy/proxy_url.h"
 #include "policy/question.h"
 #include "policy/rule_text.h"
 
@@ -34,6 +35,15 @@ void read_addresses(std::string_view text) {
       error.clear();
     }
   }
+}
+
+void read_url(std::string_view text) {
+  Proxy proxy;
+  std::string error;
+  if (!parse_proxy_url(text, proxy, error)) return require(!error.empty());
+  require(error.empty() && proxy.user.find(':') == std::string::npos);
+  const std::optional<Endpoint> again = parse_endpoint(to_string(proxy.address), Transport::kTcp);
+  require(again && *again == proxy.address);
 }
 
 void ask(const TenantPolicy& policy, std::string_view text) {
@@ -64,6 +74,7 @@ void ask(const TenantPolicy& policy, std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   read_addresses(text);
+  read_url(text);
   const LoadResult result = load_text(text, "acme.yaml", {{"/run/wasi-netd"}}, {any_account, any_account});
   require((result.policy == nullptr) == !result.errors.empty());
   const auto lines = std::count(text.begin(), text.end(), '\n') + 1;

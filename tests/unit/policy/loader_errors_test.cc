@@ -50,10 +50,6 @@ TEST(LoaderErrors, KeysOfLaterVersionsAreNamedAsSuch) {
        "8:36: this version does not support 'idle_timeout'"},
   };
   for (const BadText& row : kTable) EXPECT_THAT(errors_of_good_with(row.text), ElementsAre(row.expected)) << row.text;
-  EXPECT_THAT(errors_of_tcp("    connect: {allow: [a.example]}\n    tls: {role: client}\n"),
-              ElementsAre("8:5: this version does not support 'tls'"));
-  EXPECT_THAT(errors_of_tcp("    connect: {allow: [a.example]}\n    proxy: {url: 'socks5://p:1080'}\n"),
-              ElementsAre("8:5: this version does not support 'proxy'"));
   EXPECT_THAT(errors_of_body("protocols:\n  a: {transport: quic}\n"),
               ElementsAre("5:18: this version does not support 'quic'; expected one of tcp, udp, unix"));
   EXPECT_THAT(errors_of_tcp("    connect: {allow: [a.example]}\n    rights: [open, connect, delegate]\n"),
