@@ -16,7 +16,7 @@ inline const std::vector<std::string> kDefaultReserved{"/run/wasi-netd", "/etc/w
 struct CheckOptions {
   std::vector<std::string> paths;                        // files and directories
   std::vector<std::string> reserved = kDefaultReserved;  // Unix path prefixes that belong to the daemon
-  bool any_account = false;                              // do not look users and groups up
+  bool other_machine = false;  // look neither users and groups up nor the files that policies name
 };
 int check(const CheckOptions&);
 

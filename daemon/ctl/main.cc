@@ -28,8 +28,9 @@ int main(int argc, char** argv) {
   check_command->add_option("--reserved", check_options.reserved, reserved_text)
       ->allow_extra_args(false)
       ->capture_default_str();
-  check_command->add_flag("--any-account", check_options.any_account,
-                          "Do not look the users and groups of `peers` up: the files are for another machine");
+  check_command->add_flag("--any-account", check_options.other_machine,
+                          "The files are for another machine: do not look up the users and groups of `peers`, nor the "
+                          "certificates, keys and passwords that policies name");
 
   ExplainOptions explain_options;
   CLI::App* explain_command = app.add_subcommand("explain", "Says what a policy answers, by which rule, and why");
