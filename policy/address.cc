@@ -52,7 +52,7 @@ std::optional<Endpoint> parse_unix(std::string_view text) {
   return UnixEndpoint{std::string(text), false};
 }
 
-std::optional<Endpoint> parse_tcp(std::string_view text) {
+std::optional<Endpoint> parse_host_and_port(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return std::nullopt;
   const std::optional<uint16_t> port = parse_decimal(text.substr(colon + 1), 65535);
@@ -73,7 +73,17 @@ std::optional<Endpoint> parse_tcp(std::string_view text) {
 
 }  // namespace
 
-std::string_view to_string(Transport transport) { return transport == Transport::kTcp ? "tcp" : "unix"; }
+std::string_view to_string(Transport transport) {
+  switch (transport) {
+    case Transport::kTcp:
+      return "tcp";
+    case Transport::kUdp:
+      return "udp";
+    case Transport::kUnix:
+      return "unix";
+  }
+  return "unix";
+}
 
 IpAddress IpAddress::v4(std::array<uint8_t, 4> octets) {
   IpAddress address;
@@ -135,7 +145,7 @@ std::optional<std::string> parse_name(std::string_view text) {
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text, Transport transport) {
-  return transport == Transport::kUnix ? parse_unix(text) : parse_tcp(text);
+  return uses_ip(transport) ? parse_host_and_port(text) : parse_unix(text);
 }
 
 std::string to_string(const IpAddress& address) {

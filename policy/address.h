@@ -13,8 +13,10 @@
 
 namespace wasi_netd::policy {
 
-enum class Transport : uint8_t { kTcp, kUnix };
+enum class Transport : uint8_t { kTcp, kUdp, kUnix };
 std::string_view to_string(Transport);
+// Whether its addresses are IP addresses with ports, and names that resolve to them.
+constexpr bool uses_ip(Transport transport) { return transport != Transport::kUnix; }
 
 enum class Family : uint8_t { kIpv4, kIpv6 };
 

@@ -1,4 +1,4 @@
-// Every verdict comes from here: connect, open, listen, accept and resolve share one address judgement.
+// Every verdict comes from here: all operations, on tcp as on udp, share one address judgement.
 #include <algorithm>
 
 #include "policy/address_space.h"
@@ -118,28 +118,40 @@ std::vector<uint16_t> telling_ports(const Section& section, const Endpoint& endp
   return ports;
 }
 
-Judgement judge_tcp(const ProtocolState& state, const Request& request) {
-  const Endpoint& endpoint = request.endpoint;
-  if (std::holds_alternative<UnixEndpoint>(endpoint)) {
-    return say(Outcome::kForbid, state.place, "a Unix socket's name, and the protocol's transport is tcp");
-  }
-  const auto* ip = std::get_if<IpEndpoint>(&endpoint);
-  switch (request.operation) {
+// The section whose rules answer the operation.
+const Section& section_of(const ProtocolState& state, Operation operation) {
+  switch (operation) {
+    case Operation::kConnect:
+    case Operation::kSendTo:
     case Operation::kResolve:
-      return judge_some_port(state, endpoint, request.via_name);
-    case Operation::kConnect: {
-      const uint16_t port = ip != nullptr ? ip->port : std::get<NameEndpoint>(endpoint).port;
-      if (port == 0) return say(Outcome::kForbid, state.connect.place, "port 0 cannot be connected to");
-      return judge_connect(state, endpoint, request.via_name);
-    }
+      return state.connect;
     case Operation::kOpen:
     case Operation::kListen:
+      return state.open;
     case Operation::kAccept:
+    case Operation::kRecvFrom:
       break;
   }
-  const Section& section = request.operation == Operation::kAccept ? state.accept : state.open;
+  return state.accept;
+}
+
+Judgement judge_ip(const ProtocolState& state, const Request& request) {
+  const Endpoint& endpoint = request.endpoint;
+  if (std::holds_alternative<UnixEndpoint>(endpoint)) {
+    return say(
+        Outcome::kForbid, state.place,
+        "a Unix socket's name, and the protocol's transport is " + std::string(to_string(state.protocol.transport)));
+  }
+  if (request.operation == Operation::kResolve) return judge_some_port(state, endpoint, request.via_name);
+  const Section& section = section_of(state, request.operation);
+  const auto* ip = std::get_if<IpEndpoint>(&endpoint);
+  if (&section == &state.connect) {
+    const uint16_t port = ip != nullptr ? ip->port : std::get<NameEndpoint>(endpoint).port;
+    if (port == 0) return say(Outcome::kForbid, section.place, "port 0 cannot be reached");
+    return judge_connect(state, endpoint, request.via_name);
+  }
   if (ip == nullptr) return say(Outcome::kForbid, section.place, "a name is neither bound nor a peer");
-  if (request.operation != Operation::kAccept && is_any(endpoint)) {
+  if (&section == &state.open && is_any(endpoint)) {
     if (!std::ranges::count(state.protocol.families, ip->address.family)) {
       return say(Outcome::kRefuse, state.families_place, "the address family is not among the protocol's families");
     }
@@ -153,12 +165,11 @@ Judgement judge_unix(const ProtocolState& state, const Reserved& reserved, const
   if (name == nullptr) {
     return say(Outcome::kForbid, state.place, "not a Unix socket's name, and the protocol's transport is unix");
   }
-  const bool connects = request.operation == Operation::kConnect;
-  const bool accepts = request.operation == Operation::kAccept;
-  const Section& section = connects ? state.connect : accepts ? state.accept : state.open;
-  if (!accepts && is_any(request.endpoint)) {
-    if (connects) return say(Outcome::kForbid, section.place, "an unnamed socket cannot be connected to");
-    return say(Outcome::kAllow, state.rights_place, "an unnamed socket asks only the right");
+  const Section& section = section_of(state, request.operation);
+  if (is_any(request.endpoint)) {
+    if (&section == &state.connect) return say(Outcome::kForbid, section.place, "an unnamed socket cannot be reached");
+    if (&section == &state.open)
+      return say(Outcome::kAllow, state.rights_place, "an unnamed socket asks only the right");
   }
   const bool is_path = !name->abstract && !name->name.empty();
   if (is_path && !is_normal_path(name->name)) {
@@ -205,7 +216,7 @@ Judgement judge(const ProtocolState& state, const Reserved& reserved, const Requ
     return {Outcome::kForbid, state.rights_place,
             "the protocol does not carry the right '" + std::string(to_string(request.operation)) + "'"};
   }
-  return state.protocol.transport == Transport::kTcp ? judge_tcp(state, request) : judge_unix(state, reserved, request);
+  return uses_ip(state.protocol.transport) ? judge_ip(state, request) : judge_unix(state, reserved, request);
 }
 
 }  // namespace wasi_netd::policy

@@ -139,7 +139,11 @@ class Checker {
 
   void check_word(const Type& type, Node& node) {
     if (node.kind != Node::Kind::kScalar) return wrong_type(type, node);
-    if (std::ranges::count(type.words, node.text)) return;
+    if (std::ranges::count(type.words, node.text)) {
+      if (node.plain && reads_as_other_type(node.text))
+        reject(node, quoted(node.text) + " is a number or truth value in YAML; write it in quotes");
+      return;
+    }
     if (std::ranges::count(type.later_words, node.text)) {
       return reject(node, "this version does not support " + quoted(node.text) + "; expected " + expected(type));
     }

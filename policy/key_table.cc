@@ -17,12 +17,17 @@ constexpr TextForm kSizeForm{.first = "1-9", .rest = "0-9", .min = 1, .max = 7, 
 constexpr std::string_view kTimeUnits[] = {"ms", "s", "m"};
 constexpr TextForm kDurationForm{.first = "1-9", .rest = "0-9", .min = 1, .max = 7, .endings = kTimeUnits};
 
+constexpr TextForm kPathForm{.first = "/", .rest = " -~", .min = 2, .max = kMaxText};
+constexpr TextForm kAlpnForm{.rest = "!-~", .min = 1, .max = 255};
+
 constexpr Type kVersion{.kind = Kind::kInteger, .expected = "1", .min = 1, .max = 1};
 constexpr Type kTenantName{.expected = "1 to 32 of a-z, 0-9 and '-'", .form = &kTenantForm};
 constexpr Type kProtocolName{.expected = "1 to 32 of a-z, 0-9, '-' and '_'", .form = &kProtocolForm};
 constexpr Type kGuestName{.expected = "1 to 64 of letters, digits, '.', '-' and '_'", .form = &kGuestForm};
 constexpr Type kSize{.expected = "a size such as 160KiB, 64MiB or 1GiB", .form = &kSizeForm};
 constexpr Type kDuration{.expected = "a duration such as 500ms, 2s or 1m", .form = &kDurationForm};
+constexpr Type kPath{.expected = "an absolute path of printable ASCII", .form = &kPathForm};
+constexpr Type kName{.expected = "a host name"};
 constexpr Type kAddress{.expected = "an IP address"};
 constexpr Type kAddresses{
     .kind = Kind::kList, .expected = "a list of IP addresses", .min = 1, .max = 64, .item = &kAddress};
@@ -40,8 +45,8 @@ constexpr Type kPeers{.kind = Kind::kList, .expected = "a list of peers", .min =
 
 constexpr std::string_view kModeWords[] = {"enforce", "audit"};
 constexpr Type kMode{.kind = Kind::kWord, .words = kModeWords};
-constexpr std::string_view kTransportWords[] = {"tcp", "unix"};
-constexpr std::string_view kLaterTransports[] = {"udp", "quic"};
+constexpr std::string_view kTransportWords[] = {"tcp", "udp", "unix"};
+constexpr std::string_view kLaterTransports[] = {"quic"};
 constexpr Type kTransport{.kind = Kind::kWord, .words = kTransportWords, .later_words = kLaterTransports};
 constexpr std::string_view kFamilyWords[] = {"ipv4", "ipv6"};
 constexpr Type kFamily{.kind = Kind::kWord, .words = kFamilyWords};
@@ -50,10 +55,10 @@ constexpr Type kFamilies{
 
 // Every word of rights.def is here or among the later ones; a test holds that.
 constexpr std::string_view kRightWords[] = {
-    "open", "listen", "accept",   "connect",     "stream_create", "stream_accept", "resolve",
-    "read", "write",  "shutdown", "sock_accept", "poll",          "set_flags",     "stat",
+    "open",      "listen", "accept", "connect",  "stream_create", "stream_accept", "resolve",   "send_to",
+    "recv_from", "read",   "write",  "shutdown", "sock_accept",   "poll",          "set_flags", "stat",
 };
-constexpr std::string_view kLaterRights[] = {"send_to", "recv_from", "delegate"};
+constexpr std::string_view kLaterRights[] = {"delegate"};
 constexpr Type kRight{.kind = Kind::kWord, .words = kRightWords, .later_words = kLaterRights};
 constexpr Type kRights{.kind = Kind::kList, .expected = "a list of rights", .min = 1, .max = 32, .item = &kRight};
 
@@ -84,16 +89,60 @@ constexpr Key kResolverKeys[] = {
 constexpr Type kResolver{
     .kind = Kind::kObject, .expected = "a mapping with `servers`, `timeout`, `hosts`", .min = 1, .keys = kResolverKeys};
 
+constexpr std::string_view kRoleWords[] = {"client", "server"};
+constexpr Type kRole{.kind = Kind::kWord, .words = kRoleWords};
+constexpr Key kIdentityKeys[] = {
+    {"certificate", &kPath, true, "PEM file: the certificate first, then those that lead to the root."},
+    {"key", &kPath, true, "PEM file: the certificate's private key."},
+};
+constexpr Type kIdentity{
+    .kind = Kind::kObject, .expected = "a mapping with `certificate` and `key`", .keys = kIdentityKeys};
+constexpr Type kIdentities{
+    .kind = Kind::kList, .expected = "a list of {certificate, key}", .min = 1, .max = 256, .item = &kIdentity};
+constexpr Type kAlpnName{.expected = "an ALPN name, 1 to 255 of printable ASCII without spaces", .form = &kAlpnForm};
+constexpr Type kAlpn{.kind = Kind::kList, .expected = "a list of ALPN names", .min = 1, .max = 32, .item = &kAlpnName};
+constexpr std::string_view kTlsVersionWords[] = {"1.2", "1.3"};
+constexpr Type kTlsVersion{.kind = Kind::kWord, .words = kTlsVersionWords};
+constexpr std::string_view kVerifyWords[] = {"none", "optional", "required"};
+constexpr Type kVerify{.kind = Kind::kWord, .words = kVerifyWords};
+constexpr Key kTlsKeys[] = {
+    {"role", &kRole, true, "Whether guests are the clients of TLS or its servers."},
+    {"ca", &kPath, false, "PEM file: who vouches for the peer. Omitted: the system's store, for a client."},
+    {"crl", &kPath, false, "PEM file: revocation lists of `ca`. Omitted: revocation is not checked."},
+    {"certificate", &kPath, false, "PEM file: the protocol's own certificate first, then those that lead to the root."},
+    {"key", &kPath, false, "PEM file: the private key, which never leaves the daemon."},
+    {"certificates", &kIdentities, false, "Server: several, chosen by the name the client asks for; the first else."},
+    {"alpn", &kAlpn, false, "Application protocols, the preferred first. Omitted: not negotiated."},
+    {"min_version", &kTlsVersion, false, "The oldest version of TLS, in quotes. Omitted: 1.2."},
+    {"server_name", &kName, false, "Client: the name asked for and verified, instead of the one in connect()."},
+    {"verify", &kVerify, false,
+     "What is asked of the peer's certificate. Server: none when omitted. Client: required."},
+    {"handshake_timeout", &kDuration, false, "How long a handshake may take, 10ms to 5m. Omitted: 10s."},
+};
+constexpr Type kTls{.kind = Kind::kObject, .expected = "a mapping with `role`", .keys = kTlsKeys};
+
+constexpr Type kUrl{.expected = "a URL such as socks5://proxy.example:1080"};
+constexpr std::string_view kResolveWords[] = {"here", "proxy"};
+constexpr Type kResolve{.kind = Kind::kWord, .words = kResolveWords};
+constexpr Key kProxyKeys[] = {
+    {"url", &kUrl, true, "SCHEME://[USER@]HOST[:PORT], SCHEME one of socks5 (port 1080), http (3128), https (443)."},
+    {"password_file", &kPath, false, "File whose first line is the password of the URL's user."},
+    {"resolve", &kResolve, false, "Who turns names into addresses. Omitted: here, so that addresses are judged."},
+    {"ca", &kPath, false, "PEM file: who vouches for a proxy at https://. Omitted: the system's store."},
+    {"timeout", &kDuration, false, "How long the proxy may take to reach the peer, 10ms to 5m. Omitted: 10s."},
+};
+constexpr Type kProxy{.kind = Kind::kObject, .expected = "a mapping with `url`", .keys = kProxyKeys};
+
 constexpr Key kProtocolKeys[] = {
     {"transport", &kTransport, true, "What carries the bytes."},
-    {"families", &kFamilies, false, "Address families, tcp only. Omitted: both."},
+    {"families", &kFamilies, false, "Address families, tcp and udp only. Omitted: both."},
     {"rights", &kRights, false, "What handles may do. Omitted: all that the sections imply."},
-    {"connect", &kSection, false, "Where guests may connect to."},
+    {"connect", &kSection, false, "Where guests may connect and send to."},
     {"open", &kSection, false, "What guests may bind."},
-    {"accept", &kSection, false, "Who may connect to a guest."},
-    {"resolver", &kResolver, false, "How names are resolved, tcp only."},
-    {"tls"},
-    {"proxy"},
+    {"accept", &kSection, false, "Who may connect and send to a guest."},
+    {"resolver", &kResolver, false, "How names are resolved, tcp and udp only."},
+    {"tls", &kTls, false, "TLS on every connection, ended in the daemon; tcp and unix only."},
+    {"proxy", &kProxy, false, "The proxy through which connections are made; tcp only."},
 };
 constexpr Type kProtocol{
     .kind = Kind::kObject, .expected = "a protocol, a mapping with `transport`", .keys = kProtocolKeys};
@@ -151,18 +200,20 @@ constexpr Type kGuests{.kind = Kind::kMap,
 constexpr std::string_view kExpectWords[] = {"allow", "deny"};
 constexpr Type kExpect{.kind = Kind::kWord, .words = kExpectWords};
 constexpr Type kQuestion{.expected = "PROTOCOL ADDRESS, as in \"web api.example.com:443\""};
-constexpr Type kName{.expected = "a host name"};
 constexpr Key kTestKeys[] = {
     {"connect", &kQuestion, false, "PROTOCOL ADDRESS:PORT or PROTOCOL NAME:PORT."},
     {"open", &kQuestion, false, "PROTOCOL ADDRESS:PORT, to be bound."},
     {"listen", &kQuestion, false, "PROTOCOL ADDRESS:PORT, bound and listening."},
     {"accept", &kQuestion, false, "PROTOCOL ADDRESS:PORT of the peer; for unix its name, or nothing."},
     {"resolve", &kQuestion, false, "PROTOCOL NAME, or with `via` PROTOCOL ADDRESS."},
+    {"send_to", &kQuestion, false, "As for connect: where a datagram goes."},
+    {"recv_from", &kQuestion, false, "As for accept: where a datagram comes from."},
     {"via", &kName, false, "The name that ADDRESS came from."},
     {"guest", &kGuestName, false, "The guest that asks. Omitted: an unnamed one."},
     {"expect", &kExpect, true, "The verdict."},
 };
-constexpr std::string_view kTestOperations[] = {"connect", "open", "listen", "accept", "resolve"};
+constexpr std::string_view kTestOperations[] = {"connect", "open",    "listen",   "accept",
+                                                "resolve", "send_to", "recv_from"};
 constexpr Type kTest{.kind = Kind::kObject,
                      .expected = "a test such as {connect: \"web api.example.com:443\", expect: allow}",
                      .keys = kTestKeys,

@@ -146,10 +146,8 @@ void Loader::run_tests(const Node& root, const TenantPolicy& policy) {
 }
 
 void Loader::run_test(const Node& test, const TenantPolicy& policy) {
-  constexpr Operation kAll[] = {Operation::kConnect, Operation::kOpen, Operation::kListen, Operation::kAccept,
-                                Operation::kResolve};
-  const auto operation =
-      std::ranges::find_if(kAll, [&](Operation each) { return test.find(to_string(each)) != nullptr; });
+  const auto* const operation =
+      std::ranges::find_if(kAllOperations, [&](Operation each) { return test.find(to_string(each)) != nullptr; });
   const Node& asked = *test.find(to_string(*operation));
   const auto text_of = [&](std::string_view key) {
     const Node* node = test.find(key);
@@ -188,7 +186,9 @@ LoadResult load_text(std::string_view text, const std::string& file, const Reser
   LoadResult result;
   if (std::optional<Node> root = parse_yaml(text, problems)) {
     check_keys(policy_file_type(), *root, problems);
-    result.policy = Loader(problems, reserved, accounts).build(*root);
+    Loader loader(problems, reserved, accounts);
+    result.policy = loader.build(*root);
+    result.files = loader.take_files();
   }
   result.errors = problems.take_errors();
   result.warnings = problems.take_warnings();
@@ -196,7 +196,9 @@ LoadResult load_text(std::string_view text, const std::string& file, const Reser
 }
 
 LoadResult load_file(const std::string& path, const Reserved& reserved, const Accounts& accounts) {
-  const auto failed = [&](std::string message) { return LoadResult{nullptr, {{path, 0, 0, std::move(message)}}, {}}; };
+  const auto failed = [&](std::string message) {
+    return LoadResult{nullptr, {{path, 0, 0, std::move(message)}}, {}, {}};
+  };
   // Without O_NONBLOCK a FIFO in the directory would hold the loader for ever.
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) return failed("cannot be read: " + std::string(std::strerror(errno)));

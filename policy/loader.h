@@ -15,6 +15,7 @@ class Loader {
   Loader(Problems& problems, const Reserved& reserved, const Accounts& accounts);
   // Null when there is any problem, those reported earlier included.
   std::shared_ptr<const TenantPolicy> build(const Node& root);
+  std::vector<NamedFile> take_files() { return std::move(files_); }
 
  private:
   const Place* place(const Node& at, std::string text);
@@ -38,6 +39,20 @@ class Loader {
   void read_resolver(const Node& node, ProtocolState&);
   void read_hosts(const Node& hosts, Protocol::Resolver&);
   void check_hosts(const Node& root);
+  // The path under `key`, noted among the files; empty where it is absent or rejected.
+  std::string read_file(const Node& section, std::string_view key, bool secret);
+  void read_timeout(const Node& section, std::string_view key, std::chrono::milliseconds&);
+
+  // loader_tls.cc
+  void read_tls(const Node& protocol, ProtocolState&);
+  void read_identities(const Node& section, Tls&);
+  void read_tls_client(const Node& protocol, const Node& section, const ProtocolState&, Tls&);
+  void read_tls_server(const Node& protocol, const Node& section, Tls&);
+  void check_tls_verification(const Node& section, const Tls&);
+
+  // loader_proxy.cc
+  void read_proxy(const Node& protocol, ProtocolState&);
+  void check_proxied(const Node& protocol, const ProtocolState&);
 
   void run_tests(const Node& root, const TenantPolicy&);
   void run_test(const Node& test, const TenantPolicy&);
@@ -45,6 +60,7 @@ class Loader {
   Problems& problems_;
   const Accounts& accounts_;
   std::unique_ptr<TenantPolicy::State> state_;
+  std::vector<NamedFile> files_;
 };
 
 }  // namespace wasi_netd::policy

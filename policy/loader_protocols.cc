@@ -15,11 +15,12 @@ struct SectionKey {
   std::string_view key;
   Operation operation;
   Section ProtocolState::*section;
+  RightSet other_rights;  // what else its rules answer
 };
 constexpr SectionKey kSections[] = {
-    {"connect", Operation::kConnect, &ProtocolState::connect},
-    {"open", Operation::kOpen, &ProtocolState::open},
-    {"accept", Operation::kAccept, &ProtocolState::accept},
+    {"connect", Operation::kConnect, &ProtocolState::connect, right::net_resolve | right::net_send_to},
+    {"open", Operation::kOpen, &ProtocolState::open, 0},
+    {"accept", Operation::kAccept, &ProtocolState::accept, right::net_recv_from},
 };
 
 std::optional<IpEndpoint> parse_server(std::string_view text) {
@@ -47,7 +48,9 @@ void Loader::read_protocol(const Node& key, const Node& node) {
   ProtocolState& state = state_->protocols[key.text];
   state.place = place(key, key.text);
   state.protocol.name = key.text;
-  state.protocol.transport = transport->text == "tcp" ? Transport::kTcp : Transport::kUnix;
+  state.protocol.transport = transport->text == "tcp"   ? Transport::kTcp
+                             : transport->text == "udp" ? Transport::kUdp
+                                                        : Transport::kUnix;
   state.protocol.where = {problems_.file(), key.line, key.column, key.text};
   read_families(node, state);
   for (const SectionKey& each : kSections) {
@@ -60,18 +63,36 @@ void Loader::read_protocol(const Node& key, const Node& node) {
   }
   read_rights(node, state);
   read_resolver(node, state);
+  read_tls(node, state);
+  read_proxy(node, state);
+}
+
+std::string Loader::read_file(const Node& section, std::string_view key, bool secret) {
+  const Node* path = section.find(key);
+  if (path == nullptr) return {};
+  files_.push_back({path->text, path->line, path->column, secret});
+  return path->text;
+}
+
+void Loader::read_timeout(const Node& section, std::string_view key, std::chrono::milliseconds& timeout) {
+  const Node* node = section.find(key);
+  if (node == nullptr) return;
+  const std::optional<std::chrono::milliseconds> value = parse_duration(node->text);
+  if (value && *value >= 10ms && *value <= 5min)
+    timeout = *value;
+  else
+    problems_.error(*node, "expected a duration from 10ms to 5m, found '" + node->text + "'");
 }
 
 void Loader::read_families(const Node& node, ProtocolState& state) {
   state.families_place = state.place;
   const Node* families = node.find("families");
   if (families == nullptr) {
-    if (state.protocol.transport == Transport::kTcp) state.protocol.families = {Family::kIpv4, Family::kIpv6};
+    if (uses_ip(state.protocol.transport)) state.protocol.families = {Family::kIpv4, Family::kIpv6};
     return;
   }
   const Node& key = *node.find_key("families");
-  if (state.protocol.transport == Transport::kUnix)
-    problems_.error(key, "`families` has no meaning for transport unix");
+  if (!uses_ip(state.protocol.transport)) problems_.error(key, "`families` has no meaning for transport unix");
   state.families_place = place(key, "families");
   for (const Node& item : families->items) {
     if (!item.rejected) state.protocol.families.push_back(item.text == "ipv4" ? Family::kIpv4 : Family::kIpv6);
@@ -80,8 +101,8 @@ void Loader::read_families(const Node& node, ProtocolState& state) {
 
 void Loader::read_rights(const Node& node, ProtocolState& state) {
   const auto has = [&](std::string_view key) { return node.find_key(key) != nullptr; };
-  const Transport transport = state.protocol.transport;
-  const RightSet implied = implied_rights(transport, has("connect"), has("open"), has("accept"), state_->audit);
+  const Sections sections{has("connect"), has("open"), has("accept"), has("tls")};
+  const RightSet implied = implied_rights(state.protocol.transport, sections, state_->audit);
   state.rights_place = state.place;
   state.protocol.rights = implied;
   if (implied == 0)
@@ -105,9 +126,7 @@ void Loader::read_rights(const Node& node, ProtocolState& state) {
   }
   if (!complete) return;
   for (const SectionKey& each : kSections) {
-    const RightSet usable =
-        rights_for(each.operation) | (each.operation == Operation::kConnect ? right::net_resolve : 0);
-    if (has(each.key) && (state.protocol.rights & usable) == 0) {
+    if (has(each.key) && (state.protocol.rights & (rights_for(each.operation) | each.other_rights)) == 0) {
       problems_.error(*node.find_key(each.key), "the rules of `" + std::string(each.key) +
                                                     "` can never match: `rights` lacks '" +
                                                     std::string(to_string(each.operation)) + "'");
@@ -159,7 +178,7 @@ void Loader::read_resolver(const Node& node, ProtocolState& state) {
   const Node* section = node.find("resolver");
   if (section == nullptr) return;
   const Node& key = *node.find_key("resolver");
-  if (state.protocol.transport == Transport::kUnix)
+  if (!uses_ip(state.protocol.transport))
     problems_.error(key, "`resolver` has no meaning for transport unix");
   else if (node.find_key("connect") == nullptr && !state_->audit) {
     problems_.error(key, "`resolver` is never used: the protocol has no `connect`");
@@ -177,14 +196,7 @@ void Loader::read_resolver(const Node& node, ProtocolState& state) {
       }
     }
   }
-  if (const Node* timeout = section->find("timeout")) {
-    const std::optional<std::chrono::milliseconds> value = parse_duration(timeout->text);
-    if (!value || *value < 10ms || *value > 5min) {
-      problems_.error(*timeout, "expected a duration from 10ms to 5m, found '" + timeout->text + "'");
-    } else {
-      resolver.timeout = *value;
-    }
-  }
+  read_timeout(*section, "timeout", resolver.timeout);
   if (const Node* hosts = section->find("hosts")) read_hosts(*hosts, resolver);
 }
 

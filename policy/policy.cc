@@ -9,8 +9,9 @@ namespace wasi_netd::policy {
 namespace {
 
 constexpr std::pair<Operation, std::string_view> kOperations[] = {
-    {Operation::kOpen, "open"},     {Operation::kListen, "listen"},   {Operation::kConnect, "connect"},
-    {Operation::kAccept, "accept"}, {Operation::kResolve, "resolve"},
+    {Operation::kOpen, "open"},          {Operation::kListen, "listen"},   {Operation::kConnect, "connect"},
+    {Operation::kAccept, "accept"},      {Operation::kResolve, "resolve"}, {Operation::kSendTo, "send_to"},
+    {Operation::kRecvFrom, "recv_from"},
 };
 
 }  // namespace
@@ -61,20 +62,28 @@ RightSet rights_for(Operation operation) {
       return right::net_accept | right::sock_accept;  // either lets a guest take peers
     case Operation::kResolve:
       return right::net_resolve;
+    case Operation::kSendTo:
+      return right::net_send_to;
+    case Operation::kRecvFrom:
+      return right::net_recv_from;
   }
   return right::kAll;
 }
 
-RightSet implied_rights(Transport transport, bool connect, bool open, bool accept, bool audit) {
+RightSet implied_rights(Transport transport, const Sections& has, bool audit) {
   constexpr RightSet kEndpoint = right::net_open | right::net_stream_create | right::net_stream_accept |
                                  right::fd_read | right::fd_write | right::sock_shutdown | right::poll_fd_readwrite |
                                  right::fd_fdstat_set_flags | right::fd_filestat_get;
   constexpr RightSet kServer = right::net_listen | right::net_accept | right::sock_accept;
+  // A datagram would pass `tls:` by.
+  const bool datagrams = transport == Transport::kUdp || (transport == Transport::kUnix && !has.tls);
   RightSet rights = 0;
-  if (connect || open || accept || audit) rights |= kEndpoint;
-  if (connect || audit) rights |= right::net_connect;
-  if ((connect || audit) && transport == Transport::kTcp) rights |= right::net_resolve;
-  if (open || accept || audit) rights |= kServer;
+  if (has.connect || has.open || has.accept || audit) rights |= kEndpoint;
+  if (has.connect || audit) rights |= right::net_connect;
+  if ((has.connect || audit) && uses_ip(transport)) rights |= right::net_resolve;
+  if ((has.connect || audit) && datagrams) rights |= right::net_send_to | right::net_recv_from;
+  if ((has.accept || audit) && datagrams) rights |= right::net_recv_from;
+  if (has.open || has.accept || audit) rights |= kServer;
   return rights;
 }
 

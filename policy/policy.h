@@ -29,8 +29,14 @@ struct RuleRef {
 };
 std::string to_string(const RuleRef&);  // "file:line"
 
-enum class Operation : uint8_t { kOpen, kListen, kConnect, kAccept, kResolve };
-std::string_view to_string(Operation);  // "open", "listen", ...
+// kSendTo: a datagram to that peer, judged by the rules of `connect`. kRecvFrom: a datagram from that peer to a control
+// that is not connected, judged by the rules of `accept`; that an answer to what was sent comes in as well is for the
+// caller to see to, who knows what was sent.
+enum class Operation : uint8_t { kOpen, kListen, kConnect, kAccept, kResolve, kSendTo, kRecvFrom };
+inline constexpr Operation kAllOperations[] = {Operation::kOpen,    Operation::kListen,  Operation::kConnect,
+                                               Operation::kAccept,  Operation::kResolve, Operation::kSendTo,
+                                               Operation::kRecvFrom};
+std::string_view to_string(Operation);  // "open", "listen", ..., "send_to", "recv_from"
 std::optional<Operation> parse_operation(std::string_view);
 
 // One question. What the answer depends on is all here, so that a live object can keep its request and be judged again.
@@ -38,8 +44,8 @@ struct Request {
   std::string guest;  // the session's guest name; may be empty
   std::string protocol;
   Operation operation = Operation::kConnect;
-  Endpoint endpoint;                    // what is asked for; the peer for kAccept; port 0 for kResolve
-  std::optional<std::string> via_name;  // endpoint is an address this name resolved to (connect, resolve)
+  Endpoint endpoint;                    // what is asked for; the peer for kAccept and kRecvFrom; port 0 for kResolve
+  std::optional<std::string> via_name;  // endpoint is an address this name resolved to (connect, send_to, resolve)
 };
 
 enum class Verdict : uint8_t { kAllow, kDeny, kWouldDeny };  // kWouldDeny: `mode: audit` lets it pass
@@ -67,7 +73,7 @@ struct Peer {  // an entry of `peers:`; all keys present must match the kernel's
 struct Protocol {
   std::string name;
   Transport transport = Transport::kTcp;
-  std::vector<Family> families;  // tcp; both when the file is silent
+  std::vector<Family> families;  // tcp and udp; both when the file is silent
   RightSet rights = 0;           // of the protocol handle, base and inheriting alike
   struct Resolver {
     std::vector<IpEndpoint> servers;  // empty: the system's
@@ -128,10 +134,19 @@ struct LoadError {
 };
 std::string to_string(const LoadError&);  // "file:line:column: message", one printable line
 
+// A file that the policy names. The loader does not look at it.
+struct NamedFile {
+  std::string path;
+  int line = 0;  // of the path in the policy; 1-based
+  int column = 0;
+  bool secret = false;  // a private key or a password
+};
+
 struct LoadResult {
   std::shared_ptr<const TenantPolicy> policy;  // null when there are errors
   std::vector<LoadError> errors;
   std::vector<LoadError> warnings;
+  std::vector<NamedFile> files;  // in the order of protocols and keys; a path may be there again
 };
 
 // Never throws; reads at most 8 MiB of text. `file` is the name used in positions.

@@ -34,8 +34,8 @@ std::optional<Request> parse_question(const TenantPolicy& policy, const Question
   } else {
     endpoint = parse_endpoint(question.address, transport);
     if (!endpoint) {
-      error = transport == Transport::kTcp ? "expected IPV4:PORT, [IPV6]:PORT or NAME:PORT"
-                                           : "expected an absolute path or @name of at most 107 bytes";
+      error = uses_ip(transport) ? "expected IPV4:PORT, [IPV6]:PORT or NAME:PORT"
+                                 : "expected an absolute path or @name of at most 107 bytes";
     }
   }
   if (!endpoint) return std::nullopt;

@@ -64,7 +64,8 @@ std::optional<AddressBlock> parse_bracketed(std::string_view host, std::string& 
   return parse_block(inside + std::string(host.substr(close + 1)), error);
 }
 
-std::optional<RulePattern> parse_tcp(std::string_view text, Operation section, std::string& error) {
+std::optional<RulePattern> parse_ip_rule(std::string_view text, Transport transport, Operation section,
+                                         std::string& error) {
   RulePattern rule;
   const bool bracketed = text.front() == '[';
   if (bracketed && text.find(']') == std::string_view::npos) {
@@ -76,7 +77,7 @@ std::optional<RulePattern> parse_tcp(std::string_view text, Operation section, s
     return std::nullopt;
   }
   if (text.front() == '/' || text.front() == '@') {
-    error = "a Unix socket's name can never match: the protocol's transport is tcp";
+    error = "a Unix socket's name can never match: the protocol's transport is " + std::string(to_string(transport));
     return std::nullopt;
   }
   const size_t colon = port_colon(text);
@@ -113,7 +114,7 @@ std::optional<RulePattern> parse_tcp(std::string_view text, Operation section, s
   return rule;
 }
 
-std::optional<RulePattern> parse_unix(std::string_view text, Operation section, std::string& error) {
+std::optional<RulePattern> parse_unix_rule(std::string_view text, Operation section, std::string& error) {
   RulePattern rule;
   rule.ports.push_back({0, 65535});
   if (text == "*") {
@@ -157,7 +158,7 @@ std::optional<RulePattern> parse_rule(std::string_view text, Transport transport
     error = "a rule cannot be empty";
     return std::nullopt;
   }
-  return transport == Transport::kTcp ? parse_tcp(text, section, error) : parse_unix(text, section, error);
+  return uses_ip(transport) ? parse_ip_rule(text, transport, section, error) : parse_unix_rule(text, section, error);
 }
 
 }  // namespace wasi_netd::policy

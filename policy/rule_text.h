@@ -1,9 +1,11 @@
 #pragma once
 // One rule as a policy file writes it, read into what it matches. Internal to the library. Pure, any thread.
 //
-//   tcp    NAME[:PORTS]   *.NAME[:PORTS]   IPV4[/LENGTH][:PORTS]   [IPV6][/LENGTH][:PORTS]     (names in `connect`
-//   only) unix   /path   /directory/   @abstract   @prefix*   *                                      ("*" in `accept`
-//   only) PORTS  ports and ranges, comma separated: 80,443,8000-8100; without PORTS the rule holds for every port
+//   tcp, udp:  NAME[:PORTS]   *.NAME[:PORTS]   IPV4[/LENGTH][:PORTS]   [IPV6][/LENGTH][:PORTS]
+//   unix:      /path   /directory/   @abstract   @prefix*   *
+//
+// Names stand in `connect` only, "*" in `accept` only. PORTS are ports and ranges, comma separated: 80,443,8000-8100;
+// without them the rule holds for every port.
 #include <cstdint>
 #include <optional>
 #include <string>

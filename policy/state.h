@@ -63,11 +63,16 @@ struct Judgement {
   std::string reason;
 };
 Judgement judge(const ProtocolState&, const Reserved&, const Request&);
-// Whether the rules of `connect` let the protocol reach this name or address on at least one port (tcp).
+// Whether the rules of `connect` let the protocol reach this name or address on at least one port (tcp, udp).
 Judgement judge_some_port(const ProtocolState&, const Endpoint&, const std::optional<std::string>& via_name);
 
-// The rights that a protocol's sections give; in audit mode a section that is not there is judged too, so all count.
-RightSet implied_rights(Transport, bool connect, bool open, bool accept, bool audit);
+// Which sections a protocol has.
+struct Sections {
+  bool connect = false, open = false, accept = false, tls = false;
+};
+// The rights that a protocol's sections give; in audit mode a section of rules that is not there is judged too, so all
+// of them count.
+RightSet implied_rights(Transport, const Sections&, bool audit);
 // The right that an operation asks of the protocol.
 RightSet rights_for(Operation);
 

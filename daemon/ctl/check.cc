@@ -37,11 +37,27 @@ bool expand(const std::string& path, std::vector<std::string>& files) {
   return !failure && !found.empty();
 }
 
+void warn(const std::string& file, int line, int column, const std::string& message) {
+  complain(to_string(policy::LoadError{file, line, column, "warning: " + message}));
+}
+
+// What would keep the daemon from using a file that the policy names, or others from keeping off it; empty: nothing.
+std::string fault_of(const policy::NamedFile& named) {
+  std::error_code failure;
+  const std::filesystem::file_status status = std::filesystem::status(named.path, failure);
+  if (!std::filesystem::status_known(status) || !std::filesystem::exists(status)) return failure.message();
+  if (!std::filesystem::is_regular_file(status)) return "not a regular file";
+  constexpr auto kOthers = std::filesystem::perms::others_read | std::filesystem::perms::others_write;
+  const bool open_to_all = (status.permissions() & kOthers) != std::filesystem::perms::none;
+  if (named.secret && open_to_all) return "holds a secret, and every user of this machine has access to it";
+  return {};
+}
+
 }  // namespace
 
 int check(const CheckOptions& options) {
   const policy::Accounts accounts =
-      options.any_account ? policy::Accounts{any_account, any_account} : policy::system_accounts();
+      options.other_machine ? policy::Accounts{any_account, any_account} : policy::system_accounts();
   const policy::Reserved reserved = policy::reserve(options.reserved);
   bool good = true;
   std::vector<std::string> files;
@@ -49,8 +65,11 @@ int check(const CheckOptions& options) {
   for (const std::string& file : files) {
     const policy::LoadResult result = policy::load_file(file, reserved, accounts);
     for (const policy::LoadError& error : result.errors) complain(to_string(error));
-    for (const policy::LoadError& warning : result.warnings) {
-      complain(to_string(policy::LoadError{warning.file, warning.line, warning.column, "warning: " + warning.message}));
+    for (const policy::LoadError& warning : result.warnings)
+      warn(warning.file, warning.line, warning.column, warning.message);
+    for (const policy::NamedFile& named : result.files) {
+      const std::string fault = options.other_machine ? std::string() : fault_of(named);
+      if (!fault.empty()) warn(file, named.line, named.column, "'" + named.path + "': " + fault);
     }
     if (result.policy != nullptr)
       std::printf("%s: ok, tenant %s\n", policy::printable(file).c_str(), result.policy->tenant().c_str());

@@ -18,7 +18,7 @@ inline const std::vector<std::string> kDefaultReserved{policy::kDefaultRuntimeDi
 struct CheckOptions {
   std::vector<std::string> paths;                        // files and directories
   std::vector<std::string> reserved = kDefaultReserved;  // the daemon's directories
-  bool any_account = false;                              // do not look users and groups up
+  bool other_machine = false;  // look neither users and groups up nor the files that policies name
 };
 int check(const CheckOptions&);
 

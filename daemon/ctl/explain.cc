@@ -39,7 +39,7 @@ std::vector<Answer> static_answers(const policy::TenantPolicy& tenant, const Req
     Request resolved = request;
     resolved.endpoint = policy::IpEndpoint{address, name->port};
     resolved.via_name = name->name;
-    const bool has_port = request.operation == policy::Operation::kConnect;
+    const bool has_port = request.operation != policy::Operation::kResolve;
     answers.push_back({has_port ? to_string(resolved.endpoint) : to_string(address), tenant.decide(resolved)});
   }
   return answers;

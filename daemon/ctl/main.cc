@@ -2,6 +2,17 @@
 #include <CLI/CLI.hpp>
 
 #include "daemon/ctl/commands.h"
+#include "policy/policy.h"
+
+namespace {
+
+std::vector<std::string> operation_words() {
+  std::vector<std::string> words;
+  for (const auto operation : wasi_netd::policy::kAllOperations) words.emplace_back(to_string(operation));
+  return words;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace wasi_netd::ctl;
@@ -18,8 +29,9 @@ int main(int argc, char** argv) {
   check_command->add_option("--reserved", check_options.reserved, reserved_text)
       ->allow_extra_args(false)
       ->capture_default_str();
-  check_command->add_flag("--any-account", check_options.any_account,
-                          "Do not look the users and groups of `peers` up: the files are for another machine");
+  check_command->add_flag("--any-account", check_options.other_machine,
+                          "The files are for another machine: do not look up the users and groups of `peers`, nor the "
+                          "certificates, keys and passwords that policies name");
 
   ExplainOptions explain_options;
   CLI::App* explain_command = app.add_subcommand("explain", "Says what a policy answers, by which rule, and why");
@@ -33,7 +45,7 @@ int main(int argc, char** argv) {
   explain_command->add_option("PROTOCOL", explain_options.protocol, "The protocol object's name")->required();
   explain_command->add_option("OPERATION", explain_options.operation, "What is asked for")
       ->required()
-      ->check(CLI::IsMember({"connect", "open", "listen", "accept", "resolve"}));
+      ->check(CLI::IsMember(operation_words()));
   explain_command->add_option("ADDRESS", explain_options.address, "As guests write it; to resolve: a name")->required();
   explain_command->footer("Exit status: 0 allow, 1 deny or would_deny, 2 no answer.");
 

@@ -62,9 +62,9 @@ inline std::string sample_name(policy::AddressClass address_class, size_t sample
   return std::string(to_string(address_class)) + "-" + std::to_string(sample) + "." + std::string(domain);
 }
 
-// Protocol `in` allows each sample by a rule of its own (connect 7001, open 7101, accept) and denies connect 7002;
-// `out` knows names only, and denies the public samples.
-inline std::string decision_policy(uint32_t uid, const std::string& directory) {
+// Protocol `in`, of tcp or as asked, allows each sample by a rule of its own (connect 7001, open 7101, accept) and
+// denies connect 7002; `out` knows names only, and denies the public samples.
+inline std::string decision_policy(uint32_t uid, const std::string& directory, const std::string& transport = "tcp") {
   std::string connects, denials, opens, peers, publics, inside, outside;
   for (const ClassSample& sample : kClassSamples) {
     for (size_t i = 0; i < sample.addresses.size(); ++i) {
@@ -80,12 +80,14 @@ inline std::string decision_policy(uint32_t uid, const std::string& directory) {
     }
   }
   return "version: 1\ntenant: decisions\npeers: [{user: " + std::to_string(uid) + "}]\nprotocols:\n" +
-         "  in:\n    transport: tcp\n" + "    connect:\n      allow:\n        - \"*.in.example:7001\"\n" + connects +
-         "      deny:\n" + denials + "    open:\n      allow:\n        - \"127.0.0.1:0\"\n        - \"[::1]:0\"\n" +
-         opens + "    accept:\n      allow:\n        - \"127.0.1.0/24\"\n" + peers +
+         "  in:\n    transport: " + transport + "\n" + "    connect:\n      allow:\n        - \"*.in.example:7001\"\n" +
+         connects + "      deny:\n" + denials +
+         "    open:\n      allow:\n        - \"127.0.0.1:0\"\n        - \"[::1]:0\"\n" + opens +
+         "    accept:\n      allow:\n        - \"127.0.1.0/24\"\n" + peers +
          "      deny: [\"127.0.1.66\", \"127.0.2.0/24\"]\n" + "    resolver:\n      hosts:\n" + inside +
-         "  out:\n    transport: tcp\n" + "    connect:\n      allow: [\"*.out.example:7001\"]\n      deny:\n" +
-         publics + "    open:\n      allow: [\"127.0.0.1:0\"]\n      deny:\n" + publics +
+         "  out:\n    transport: " + transport + "\n" +
+         "    connect:\n      allow: [\"*.out.example:7001\"]\n      deny:\n" + publics +
+         "    open:\n      allow: [\"127.0.0.1:0\"]\n      deny:\n" + publics +
          "    accept:\n      allow: [\"127.0.3.1\"]\n      deny:\n" + publics + "    resolver:\n      hosts:\n" +
          outside + "  local:\n    transport: unix\n" + "    connect: {allow: [\"" + directory + "/in/\", \"@" +
          directory + "*\"], deny: [\"" + directory + "/in/denied/\", \"@" + directory + "-bad*\"]}\n" +

@@ -194,7 +194,8 @@ TEST(LoadedValues, RightsAreWhatTheSectionsImplyUnlessTheFileSaysLess) {
   constexpr RightSet kServer = right::net_listen | right::net_accept | right::sock_accept;
   EXPECT_EQ(policy->protocol("web")->rights, kEndpoint | right::net_connect | right::net_resolve);
   EXPECT_EQ(policy->protocol("api")->rights, kEndpoint | kServer);
-  EXPECT_EQ(policy->protocol("chat")->rights, kEndpoint | right::net_connect);
+  EXPECT_EQ(policy->protocol("chat")->rights,
+            kEndpoint | right::net_connect | right::net_send_to | right::net_recv_from);
   EXPECT_EQ(policy->protocol("least")->rights,
             right::net_open | right::net_connect | right::net_stream_create | right::fd_write);
   EXPECT_EQ(policy->protocol("least")->where.line, 15);

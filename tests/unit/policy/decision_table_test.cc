@@ -54,6 +54,36 @@ TEST(DecisionTable, EveryRowIsLetPassInAuditModeWithTheRuleThatRefusesIt) {
   expect_rows(watched_policy(0), "watched.yaml", watched_table());
 }
 
+// No rule of udp is judged by anything of its own: every row of tcp holds, and datagrams are answered as connecting to
+// and accepting of their peer are.
+TEST(DecisionTable, UdpAndItsDatagramsAreAnsweredAsTcpIs) {
+  const auto loaded = policy::load_text(decision_policy(0, kDirectory, "udp"), "decisions.yaml", {}, {});
+  for (const policy::LoadError& error : loaded.errors) ADD_FAILURE() << to_string(error);
+  ASSERT_TRUE(loaded.policy);
+  ASSERT_EQ(loaded.policy->protocol("in")->transport, policy::Transport::kUdp);
+  std::map<std::tuple<Operation, Verdict, policy::AddressClass>, int> datagrams;
+  for (DecisionRow row : decision_table(kDirectory)) {
+    const auto expect_answer = [&] {
+      const Decision decision = judge(*loaded.policy, row);
+      const std::string what = row.protocol + " " + std::string(to_string(row.operation)) + " " + row.address;
+      EXPECT_EQ(to_string(decision.verdict), to_string(row.verdict)) << what << ": " << decision.reason;
+      EXPECT_EQ(decision.rule.text, row.rule) << what << ": " << decision.reason;
+    };
+    expect_answer();
+    const bool outbound = row.operation == Operation::kConnect;
+    if (!outbound && row.operation != Operation::kAccept) continue;
+    row.operation = outbound ? Operation::kSendTo : Operation::kRecvFrom;
+    expect_answer();
+    if (row.protocol != "local") ++datagrams[{row.operation, row.verdict, row.address_class}];
+  }
+  for (const Operation operation : {Operation::kSendTo, Operation::kRecvFrom}) {
+    for (const Verdict verdict : {Verdict::kAllow, Verdict::kDeny}) {
+      for (const ClassSample& sample : kClassSamples)
+        EXPECT_GE((datagrams[{operation, verdict, sample.address_class}]), 5) << to_string(sample.address_class);
+    }
+  }
+}
+
 TEST(DecisionTable, ThereAreFiveRequestsForEveryOperationVerdictAndAddressClass) {
   std::map<std::tuple<Operation, Verdict, policy::AddressClass>, int> counts;
   std::map<std::tuple<Operation, Verdict>, int> live;

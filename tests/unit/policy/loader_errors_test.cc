@@ -50,13 +50,8 @@ TEST(LoaderErrors, KeysOfLaterVersionsAreNamedAsSuch) {
        "8:36: this version does not support 'idle_timeout'"},
   };
   for (const BadText& row : kTable) EXPECT_THAT(errors_of_good_with(row.text), ElementsAre(row.expected)) << row.text;
-  EXPECT_THAT(errors_of_tcp("    connect: {allow: [a.example]}\n    tls: {role: client}\n"),
-              ElementsAre("8:5: this version does not support 'tls'"));
-  EXPECT_THAT(errors_of_tcp("    connect: {allow: [a.example]}\n    proxy: {url: 'socks5://p:1080'}\n"),
-              ElementsAre("8:5: this version does not support 'proxy'"));
-  EXPECT_THAT(errors_of_body("protocols:\n  a: {transport: udp}\n  b: {transport: quic}\n"),
-              ElementsAre("5:18: this version does not support 'udp'; expected one of tcp, unix",
-                          "6:18: this version does not support 'quic'; expected one of tcp, unix"));
+  EXPECT_THAT(errors_of_body("protocols:\n  a: {transport: quic}\n"),
+              ElementsAre("5:18: this version does not support 'quic'; expected one of tcp, udp, unix"));
   EXPECT_THAT(errors_of_tcp("    connect: {allow: [a.example]}\n    rights: [open, connect, delegate]\n"),
               ElementsAre(StartsWith("8:29: this version does not support 'delegate'; expected one of open, ")));
 }
@@ -69,15 +64,15 @@ TEST(LoaderErrors, MissingKeys) {
                   "1:1: the key 'protocols' is missing; expected a mapping of protocol names (1 to 32 of a-z, 0-9, "
                   "'-' and '_')"));
   EXPECT_THAT(errors_of_body("protocols:\n  web:\n    connect: {allow: [a.example]}\n"),
-              ElementsAre("6:5: the key 'transport' is missing; expected one of tcp, unix"));
+              ElementsAre("6:5: the key 'transport' is missing; expected one of tcp, udp, unix"));
   EXPECT_THAT(errors_of_tcp("    connect: {deny: [a.example]}\n"),
               ElementsAre("7:14: the key 'allow' is missing; expected a list of rules"));
   EXPECT_THAT(errors_of_good_with("tests:\n  - connect: web a.example:443\n"),
               ElementsAre("9:5: the key 'expect' is missing; expected one of allow, deny"));
   EXPECT_THAT(errors_of_good_with("tests:\n  - {expect: allow}\n"),
-              ElementsAre("9:5: expected exactly one of connect, open, listen, accept, resolve"));
+              ElementsAre("9:5: expected exactly one of connect, open, listen, accept, resolve, send_to, recv_from"));
   EXPECT_THAT(errors_of_good_with("tests:\n  - {connect: web a.example:443, resolve: web a.example, expect: allow}\n"),
-              ElementsAre("9:5: expected exactly one of connect, open, listen, accept, resolve"));
+              ElementsAre("9:5: expected exactly one of connect, open, listen, accept, resolve, send_to, recv_from"));
 }
 
 TEST(LoaderErrors, TypesFormsAndRanges) {

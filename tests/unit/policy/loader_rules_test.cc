@@ -6,6 +6,7 @@ namespace {
 
 using testing::BadText;
 using ::testing::ElementsAre;
+using testing::errors_of_body;
 using testing::errors_of_tcp;
 using testing::errors_of_unix;
 using ::testing::IsEmpty;
@@ -177,18 +178,50 @@ TEST(LoaderRules, Rights) {
   const std::string_view connect = "    connect: {allow: [a.example]}\n";
   const BadText kTable[] = {
       {"    rights: [open, conect]\n",
-       "8:20: expected one of open, listen, accept, connect, stream_create, stream_accept, resolve, read, write, "
-       "shutdown, "
-       "sock_accept, poll, set_flags, stat, found 'conect' (did you mean 'connect'?)"},
+       "8:20: expected one of open, listen, accept, connect, stream_create, stream_accept, resolve, send_to, "
+       "recv_from, read, write, shutdown, sock_accept, poll, set_flags, stat, found 'conect' (did you mean "
+       "'connect'?)"},
       {"    rights: [open, connect, listen]\n",
        "8:29: the right 'listen' has no use here: no section of the protocol implies it"},
       {"    rights: [open, connect, open]\n", "8:29: 'open' is in the list already, at line 8"},
       {"    rights: []\n", "8:13: empty: expected a list of rights"},
       {"    rights: [open, read]\n", "7:5: the rules of `connect` can never match: `rights` lacks 'connect'"},
       {"    rights: connect\n", "8:13: expected a list of rights, found text"},
+      {"    rights: [open, connect, send_to]\n",
+       "8:29: the right 'send_to' has no use here: no section of the protocol implies it"},
+      {"    rights: [open, connect, recv_from]\n",
+       "8:29: the right 'recv_from' has no use here: no section of the protocol implies it"},
   };
   for (const BadText& row : kTable) {
     EXPECT_THAT(errors_of_tcp(std::string(connect) + std::string(row.text)), ElementsAre(row.expected)) << row.text;
+  }
+}
+
+TEST(LoaderRules, Udp) {
+  const BadText kTable[] = {
+      {"    connect: {allow: ['@app']}\n",
+       "7:23: '@app': a Unix socket's name can never match: the protocol's transport is udp"},
+      {"    accept: {allow: [a.example]}\n",
+       "7:22: 'a.example': a name can never match here: what is bound and who connects are addresses"},
+      {"    accept: {allow: ['10.0.0.0/8:0']}\n",
+       "7:22: '10.0.0.0/8:0': port 0 can never match here; expected ports 1..65535"},
+      {"    families: [ipv4]\n    accept: {allow: ['[::1]']}\n",
+       "8:22: '[::1]' can never match: `families` lacks its address family"},
+      {"    accept: {allow: ['10.0.0.0/8']}\n    rights: [open, accept, send_to]\n",
+       "8:28: the right 'send_to' has no use here: no section of the protocol implies it"},
+      {"    open: {allow: ['127.0.0.1']}\n    rights: [open, recv_from]\n",
+       "8:20: the right 'recv_from' has no use here: no section of the protocol implies it"},
+      {"    accept: {allow: ['10.0.0.0/8']}\n    rights: [open, read]\n",
+       "7:5: the rules of `accept` can never match: `rights` lacks 'accept'"},
+      {"    connect: {allow: ['a.example:53']}\n    resolver: {hosts: {b.example: [8.8.8.8]}}\n",
+       "8:24: no rule of `connect` allows the host 'b.example'"},
+      {"    accept: {allow: ['10.0.0.0/8']}\n    resolver: {timeout: 1s}\n",
+       "8:5: `resolver` is never used: the protocol has no `connect`"},
+  };
+  for (const BadText& row : kTable) {
+    EXPECT_THAT(errors_of_body("protocols:\n  game:\n    transport: udp\n" + std::string(row.text)),
+                ElementsAre(row.expected))
+        << row.text;
   }
 }
 

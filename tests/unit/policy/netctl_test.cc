@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -135,6 +136,64 @@ TEST_F(Netctl, CheckCanPassFilesOfAnotherMachine) {
   write("acme.yaml", text);
   EXPECT_EQ(run("check " + path("acme.yaml")).status, 1);
   EXPECT_EQ(run("check --any-account " + path("acme.yaml")).status, 0);
+}
+
+TEST_F(Netctl, CheckWarnsOfFilesThatTheDaemonCouldNotUseOrOthersCould) {
+  write("cert.pem", "certificate");
+  write("good.key", "key");
+  write("bad.key", "key");
+  std::filesystem::permissions(directory_ / "good.key", std::filesystem::perms(0640));
+  std::filesystem::permissions(directory_ / "bad.key", std::filesystem::perms(0644));
+  std::string text(kPolicy);
+  text.insert(text.find("guests:"),
+              "  tls:\n    transport: tcp\n    accept: {allow: [\"127.0.0.1\"]}\n"
+              "    tls:\n      role: server\n      verify: required\n"
+              "      ca: " +
+                  directory_.string() + "\n      crl: " + path("absent.crl") +
+                  "\n"
+                  "      certificates:\n"
+                  "        - certificate: " +
+                  path("cert.pem") + "\n          key: " + path("good.key") +
+                  "\n        - certificate: " + path("cert.pem") + "\n          key: " + path("bad.key") + "\n");
+  write("acme.yaml", text);
+  const std::string file = path("acme.yaml");
+  const Outcome outcome = run("check " + file);
+  EXPECT_EQ(outcome.status, 0) << "the policy itself is good";
+  std::vector<std::string> lines;
+  std::istringstream errors(outcome.errors);
+  for (std::string line; std::getline(errors, line);) lines.push_back(line);
+  const std::string secret = "holds a secret, and every user of this machine has access to it";
+  EXPECT_THAT(lines,
+              ::testing::ElementsAre(StartsWith(file + ":13:29: warning: '10.0.0.5'"),
+                                     StartsWith(file + ":14:29: warning: '10.0.0.5'"),
+                                     file + ":24:11: warning: '" + directory_.string() + "': not a regular file",
+                                     file + ":25:12: warning: '" + path("absent.crl") + "': No such file or directory",
+                                     file + ":30:16: warning: '" + path("bad.key") + "': " + secret));
+  EXPECT_THAT(run("check --any-account " + file).errors, ::testing::Not(HasSubstr("bad.key")));
+}
+
+TEST_F(Netctl, ExplainAnswersForDatagrams) {
+  std::string text(kPolicy);
+  text.insert(text.find("guests:"),
+              "  dns:\n    transport: udp\n    connect: {allow: [\"9.9.9.9:53\"]}\n"
+              "    accept: {allow: [\"10.0.0.0/8\"]}\n");
+  write("acme.yaml", text);
+  const std::string file = path("acme.yaml");
+  const std::tuple<std::string, int, std::string> kTable[] = {
+      {"dns send_to 9.9.9.9:53", 0, "allow " + file + ":20 \"9.9.9.9:53\": allowed by rule [public]\n"},
+      {"dns send_to 10.0.0.1:53", 1,
+       "deny " + file + ":20 \"connect\": no rule matches (address class private) [private]\n"},
+      {"dns recv_from 10.0.0.1:53", 0, "allow " + file + ":21 \"10.0.0.0/8\": allowed by rule [private]\n"},
+      {"dns recv_from 9.9.9.9:53", 1, "deny " + file + ":21 \"accept\": no rule matches [public]\n"},
+      {"web send_to 127.0.0.1:8080", 1,
+       "deny " + file + ":5 \"web\": the protocol does not carry the right 'send_to' [loopback]\n"},
+  };
+  for (const auto& [arguments, status, output] : kTable) {
+    const Outcome outcome = explain(arguments);
+    EXPECT_EQ(outcome.output, output) << arguments;
+    EXPECT_EQ(outcome.status, status) << arguments;
+  }
+  EXPECT_THAT(explain("--json dns recv_from 10.0.0.1:53").output, HasSubstr("\"operation\": \"recv_from\""));
 }
 
 TEST_F(Netctl, CheckKnowsThePathsThatTheDaemonKeeps) {

@@ -35,8 +35,20 @@ BAD = {
     "no protocols": {"protocols": {}},
     "protocol's name": {"protocols": {"We b": {"transport": "tcp"}}},
     "no transport": {"protocols": {"web": {"connect": {"allow": ["a.example"]}}}},
-    "later transport": {"protocols": {"web": {"transport": "udp"}}},
-    "later key": {"protocols": {"web": {"transport": "tcp", "tls": {}}}},
+    "later transport": {"protocols": {"web": {"transport": "quic"}}},
+    "later key": {"limits": {"idle_timeout": "10m"}},
+    "tls without a role": {"protocols": {"web": {"transport": "tcp", "tls": {}}}},
+    "role": {"protocols": {"web": {"transport": "tcp", "tls": {"role": "both"}}}},
+    "a path that is not absolute": {"protocols": {"web": {"transport": "tcp", "tls": {"role": "client", "ca": "a.pem"}}}},
+    "version of TLS as a number": {
+        "protocols": {"web": {"transport": "tcp", "tls": {"role": "client", "min_version": 1.2}}}
+    },
+    "verification switched off": {"protocols": {"web": {"transport": "tcp", "tls": {"role": "client", "verify": False}}}},
+    "a certificate without key": {
+        "protocols": {"web": {"transport": "tcp", "tls": {"role": "server", "certificates": [{"certificate": "/a"}]}}}
+    },
+    "proxy without a URL": {"protocols": {"web": {"transport": "tcp", "proxy": {"resolve": "here"}}}},
+    "who resolves": {"protocols": {"web": {"transport": "tcp", "proxy": {"url": "http://a", "resolve": "there"}}}},
     "empty allow": {"protocols": {"web": {"transport": "tcp", "connect": {"allow": []}}}},
     "deny alone": {"protocols": {"web": {"transport": "tcp", "connect": {"deny": ["a.example"]}}}},
     "a rule twice": {"protocols": {"web": {"transport": "tcp", "connect": {"allow": ["a.example", "a.example"]}}}},

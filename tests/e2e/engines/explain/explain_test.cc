@@ -95,6 +95,8 @@ class ExplainTest : public testing::Test {
       case Operation::kAccept:
         return accepted(row);
       case Operation::kListen:
+      case Operation::kSendTo:
+      case Operation::kRecvFrom:
         break;
     }
     return std::nullopt;
