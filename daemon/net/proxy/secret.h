@@ -1,7 +1,8 @@
 #pragma once
 // Bytes that must not stay in memory: passwords, and messages that hold one. They are overwritten when the object goes.
 //
-// The room for them is there from the start and never moves, so growing leaves no copy behind. Any thread, one at a time.
+// The room for them is there from the start and never moves, so growing leaves no copy behind. Any thread, one at a
+// time.
 #include <cstddef>
 #include <memory>
 #include <string>

@@ -142,7 +142,8 @@ Status Socks5::take(std::string_view bytes) {
 Status Socks5::take_method(uint8_t version, uint8_t method) {
   if (version != kVersion) return not_socks5("version is", version);
   if (method == kNoneAccepted) {
-    return Error{Errno::acces, login_.view().empty() ? "asks for authentication" : "accepts no method that was offered"};
+    return Error{Errno::acces,
+                 login_.view().empty() ? "asks for authentication" : "accepts no method that was offered"};
   }
   if (method == kUserAndPassword && !login_.view().empty()) {
     state_ = State::kAuth;

@@ -12,9 +12,7 @@
 
 namespace wasi_netd::net {
 
-class TunnelConnection final : public Connection,
-                               public Stream,
-                               public std::enable_shared_from_this<TunnelConnection> {
+class TunnelConnection final : public Connection, public Stream, public std::enable_shared_from_this<TunnelConnection> {
  public:
   TunnelConnection(std::shared_ptr<Connection> to_proxy, std::shared_ptr<Stream> stream, Endpoint target,
                    std::string early);

@@ -25,9 +25,10 @@ class EveryByte : public ProxyTest, public ::testing::WithParamInterface<Protoco
       case Protocol::kHttp:
         return {{"CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1:443\r\n\r\n", answer}};
       default:
-        return {{"CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1:443\r\n"
-                 "Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n\r\n",
-                 answer}};
+        return {
+            {"CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1:443\r\n"
+             "Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n\r\n",
+             answer}};
     }
   }
   // How many bytes the proxy says.

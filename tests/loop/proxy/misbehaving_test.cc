@@ -68,16 +68,13 @@ TEST_F(Misbehaving, Socks5OfAnotherVersion) {
   EXPECT_EQ(against_socks5({{kGreeting, "\4\0"s}}), "proto: SOCKS5: version is 4");
 }
 TEST_F(Misbehaving, Socks5ThatIsHttp) {
-  EXPECT_EQ(against_socks5({{kGreeting, "HTTP/1.1 400 Bad Request\r\n\r\n"s}}),
-            "proto: SOCKS5: version is 72");
+  EXPECT_EQ(against_socks5({{kGreeting, "HTTP/1.1 400 Bad Request\r\n\r\n"s}}), "proto: SOCKS5: version is 72");
 }
 TEST_F(Misbehaving, Socks5ThatIsTls) {
-  EXPECT_EQ(against_socks5({{kGreeting, "\x15\x03\x01\0\x02\x02\x46"s}}),
-            "proto: SOCKS5: version is 21");
+  EXPECT_EQ(against_socks5({{kGreeting, "\x15\x03\x01\0\x02\x02\x46"s}}), "proto: SOCKS5: version is 21");
 }
 TEST_F(Misbehaving, Socks5ThatChoosesAMethodNotOffered) {
-  EXPECT_EQ(against_socks5({{kGreeting, "\5\2"s}}),
-            "proto: SOCKS5: the method chosen was not offered: 2");
+  EXPECT_EQ(against_socks5({{kGreeting, "\5\2"s}}), "proto: SOCKS5: the method chosen was not offered: 2");
 }
 TEST_F(Misbehaving, Socks5ThatAsksForAuthentication) {
   EXPECT_EQ(against_socks5({{kGreeting, "\5\xff"s}}), "acces: asks for authentication");
@@ -141,9 +138,7 @@ TEST_F(Misbehaving, HttpThatUpgrades) {
   EXPECT_EQ(against_http("HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
             "proto: answers with a status that CONNECT does not have (HTTP status 101)");
 }
-TEST_F(Misbehaving, HttpThatIsSocks5) {
-  EXPECT_EQ(against_http("\5\0"s), "proto: HTTP: not an answer of HTTP/1");
-}
+TEST_F(Misbehaving, HttpThatIsSocks5) { EXPECT_EQ(against_http("\5\0"s), "proto: HTTP: not an answer of HTTP/1"); }
 TEST_F(Misbehaving, HttpOfAnotherVersion) {
   EXPECT_EQ(against_http("HTTP/2.0 200 OK\r\n\r\n"), "proto: HTTP: not an answer of HTTP/1");
 }
@@ -184,7 +179,8 @@ TEST_F(Misbehaving, HttpThatRefusesBeforeItReads) {
   EXPECT_EQ(seen, ECONNRESET);
 }
 
-// Content-Length and Transfer-Encoding of a 2xx mean nothing (RFC 9110 section 9.3.6): all that follows is the tunnel's.
+// Content-Length and Transfer-Encoding of a 2xx mean nothing (RFC 9110 section 9.3.6): all that follows is the
+// tunnel's.
 TEST_F(Misbehaving, HttpWithContentInASuccess) {
   ScriptedProxy proxy([](test::NativeSocket& peer) {
     read_head(peer);

@@ -1,6 +1,6 @@
 #pragma once
-// The fixture of tests that go through a proxy, and hand-made proxies: a native socket and a script, each in a thread of
-// its own, so that they can be as slow and as wrong as they like.
+// The fixture of tests that go through a proxy, and hand-made proxies: a native socket and a script, each in a thread
+// of its own, so that they can be as slow and as wrong as they like.
 #include <functional>
 #include <future>
 #include <string>
@@ -77,7 +77,8 @@ inline std::string read_head(test::NativeSocket& peer) {
 class ProxyTest : public LoopTest {
  protected:
   using Opened = Result<std::shared_ptr<Connection>>;
-  static constexpr std::chrono::milliseconds kLong = std::chrono::minutes(5);  // never reached: the tests wait for events
+  static constexpr std::chrono::milliseconds kLong =
+      std::chrono::minutes(5);  // never reached: the tests wait for events
 
   std::shared_ptr<Connection> dial(const Endpoint& proxy) { return *run(dial_stream(loop(), {proxy})->run()); }
   static policy::Proxy settings(policy::Proxy::Kind kind, const Endpoint& address) {

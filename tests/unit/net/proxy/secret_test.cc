@@ -91,10 +91,12 @@ TEST_F(PasswordFile, WhatCannotBeAPasswordIsRefused) {
 
 TEST_F(PasswordFile, WhatIsNoFileIsRefused) {
   EXPECT_EQ(outcome_of(read_password(path())), refusal("No such file or directory"));
-  EXPECT_EQ(outcome_of(read_password(directory_.path())), "io: password file " + directory_.path() + ": not a regular file");
+  EXPECT_EQ(outcome_of(read_password(directory_.path())),
+            "io: password file " + directory_.path() + ": not a regular file");
   EXPECT_EQ(outcome_of(read_password("/dev/null")), "io: password file /dev/null: not a regular file");
   ASSERT_EQ(::mkfifo(path().c_str(), 0600), 0);
-  EXPECT_EQ(outcome_of(read_password(path())), refusal("not a regular file")) << "nobody writes to it: a read would wait";
+  EXPECT_EQ(outcome_of(read_password(path())), refusal("not a regular file"))
+      << "nobody writes to it: a read would wait";
 }
 
 TEST_F(PasswordFile, OneThatMayNotBeReadIsRefused) {
@@ -131,8 +133,13 @@ TEST(Secret, MovesWithoutACopy) {
 TEST(Secret, EncodesAsRfc4648) {
   const struct {
     std::string bytes, text;
-  } kCases[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};  // its section 10
+  } kCases[] = {{"", ""},
+                {"f", "Zg=="},
+                {"fo", "Zm8="},
+                {"foo", "Zm9v"},
+                {"foob", "Zm9vYg=="},
+                {"fooba", "Zm9vYmE="},
+                {"foobar", "Zm9vYmFy"}};  // its section 10
   for (const auto& row : kCases) {
     Secret secret(Secret::base64_size(row.bytes.size()));
     secret.append_base64(row.bytes);

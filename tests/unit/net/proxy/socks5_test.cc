@@ -50,8 +50,8 @@ TEST(Socks5, OffersBothWithAUserAndLetsTheProxyChoose) {
 }
 
 TEST(Socks5, WritesEveryTypeOfAddress) {
-  const std::string longest = std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + "." +
-                              std::string(61, 'd');
+  const std::string longest =
+      std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(61, 'd');
   const struct {
     std::string to;
     std::string request;
@@ -72,8 +72,8 @@ TEST(Socks5, WritesEveryTypeOfAddress) {
 TEST(Socks5, AsksForExactlyTheBytesOfTheReply) {
   const std::string kPort = "\x1f\x90";
   const std::string kAddresses[] = {
-      "\1\xc0\0\2\1"s,           "\4"s + std::string(16, '\x20'), "\3\x09"s + "a.example",
-      "\3\0"s /* empty name */, "\3\1x"s,                        "\3\xff"s + std::string(255, '\xff'),
+      "\1\xc0\0\2\1"s, "\4"s + std::string(16, '\x20'),      "\3\x09"s + "a.example", "\3\0"s /* empty name */,
+      "\3\1x"s,        "\3\xff"s + std::string(255, '\xff'),
   };
   for (const auto& address : kAddresses) {
     Socks5 socks = dialogue();

@@ -13,9 +13,7 @@ inline std::ostream& operator<<(std::ostream& out, Errno code) { return out << t
 
 namespace wasi_netd::net {
 
-inline policy::Endpoint target(std::string_view text) {
-  return *policy::parse_endpoint(text, policy::Transport::kTcp);
-}
+inline policy::Endpoint target(std::string_view text) { return *policy::parse_endpoint(text, policy::Transport::kTcp); }
 
 // "success", or the errno and the detail.
 template <class T>
