@@ -42,8 +42,9 @@ std::optional<Request> parse_question(const TenantPolicy& policy, const Question
   request.endpoint = std::move(*endpoint);
 
   if (!question.via.empty()) {
-    if (question.operation != Operation::kConnect && question.operation != Operation::kResolve) {
-      error = "a name to come from goes with connect and resolve only";
+    if (question.operation != Operation::kConnect && question.operation != Operation::kResolve &&
+        question.operation != Operation::kSendTo) {
+      error = "a name to come from goes with connect, resolve and send_to only";
       return std::nullopt;
     }
     request.via_name = parse_name(question.via);

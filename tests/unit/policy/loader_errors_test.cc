@@ -218,11 +218,11 @@ TEST(LoaderErrors, TestsThatWouldPassWithoutAskingARule) {
        "9:15: the test asks nothing: the tenant has no protocol 'wbe'"},
       {"{resolve: a.example, expect: deny}", "9:15: the test asks nothing: the tenant has no protocol 'a.example'"},
       {"{open: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
-       "9:12: the test asks nothing: a name to come from goes with connect and resolve only"},
+       "9:12: the test asks nothing: a name to come from goes with connect, resolve and send_to only"},
       {"{listen: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
-       "9:14: the test asks nothing: a name to come from goes with connect and resolve only"},
+       "9:14: the test asks nothing: a name to come from goes with connect, resolve and send_to only"},
       {"{accept: \"web 127.0.0.1:80\", via: a.example, expect: deny}",
-       "9:14: the test asks nothing: a name to come from goes with connect and resolve only"},
+       "9:14: the test asks nothing: a name to come from goes with connect, resolve and send_to only"},
   };
   for (const BadText& row : kTable) {
     EXPECT_THAT(errors_of_good_with("tests:\n  - " + std::string(row.text) + "\n"), ElementsAre(row.expected))

@@ -1,0 +1,72 @@
+#pragma once
+// Debian's proxies as children of the test, on loopback, in the foreground, with a configuration in the test's
+// directory. Test thread only.
+//
+// They run as nobody when the tests run as root: squid does not start as root, and none of them has to be.
+#include <functional>
+#include <memory>
+#include <optional>
+#include <poll.h>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <sys/syscall.h>
+
+#include "tests/support/native.h"
+#include "tests/support/process.h"
+
+namespace wasi_netd::test {
+
+inline std::optional<std::string> find_program(const std::string& name) {
+  for (const char* directory : {"/usr/bin/", "/usr/sbin/", "/usr/local/bin/"}) {
+    if (::access((directory + name).c_str(), X_OK) == 0) return directory + name;
+  }
+  return std::nullopt;
+}
+
+class RealProxy {
+ public:
+  // Its arguments for a port.
+  using Command = std::function<std::vector<std::string>(uint16_t port)>;
+
+  explicit RealProxy(const Command& command) {
+    // Between finding a free port and the proxy's taking it another program may be faster.
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      {
+        const NativeSocket free = native_bind(native_ip("127.0.0.1", 0));
+        port_ = free.local_port();
+      }
+      Process::Start start;
+      start.arguments = command(port_);
+      constexpr uid_t kNobody = 65534;
+      if (::geteuid() == 0) start.user = kNobody;
+      process_ = std::make_unique<Process>(std::move(start));
+      if (wait_accepting()) return;
+    }
+    throw std::runtime_error("the proxy did not start: " + process_->standard_error() + process_->standard_output());
+  }
+  uint16_t port() const { return port_; }
+
+ private:
+  // Not every one of them tells when it listens, so it is asked. A refusal comes at once; before the next question this
+  // waits for the proxy's end, for a moment.
+  bool wait_accepting() {
+    const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, process_->pid(), 0));
+    if (pidfd < 0) return false;  // it has ended already
+    const NativeSocket end(pidfd);
+    const NativeAddress address = native_ip("127.0.0.1", port_);
+    pollfd ended = {end.fd(), POLLIN, 0};
+    constexpr int kMomentMs = 5;
+    for (int waited = 0; waited < kPatienceSeconds * 1000; waited += kMomentMs) {
+      const NativeSocket probe = native_socket(address);
+      if (::connect(probe.fd(), address.get(), address.size) == 0) return true;
+      if (::poll(&ended, 1, kMomentMs) != 0) return false;
+    }
+    return false;
+  }
+  uint16_t port_ = 0;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace wasi_netd::test
