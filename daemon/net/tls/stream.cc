@@ -349,10 +349,11 @@ Task<Status> TlsStream::handshake(std::chrono::milliseconds timeout) {
 Task<Status> TlsStream::handshake_task(Self self, std::chrono::milliseconds timeout) {
   Timer limit(self->loop_);
   limit.expires_after(timeout);
-  limit.async_wait([self](const boost::system::error_code& ec) {
-    if (ec) return;
-    self->late_ = true;
-    self->disturb();
+  limit.async_wait([weak = self->weak_from_this()](const boost::system::error_code& ec) {
+    const Self stream = ec ? nullptr : weak.lock();
+    if (!stream) return;
+    stream->late_ = true;
+    stream->disturb();
   });
   std::optional<Error> failed;
   while (!failed) {
