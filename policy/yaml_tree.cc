@@ -1,7 +1,8 @@
 #include "policy/yaml_tree.h"
 
 #include <algorithm>
-#include <sstream>
+#include <istream>
+#include <streambuf>
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -13,6 +14,7 @@ namespace wasi_netd::policy {
 namespace {
 
 constexpr size_t kMaxDepth = 12;  // the deepest legal file has 6
+constexpr size_t kMaxAhead = size_t{1} << 20;
 constexpr size_t kMaxProblems = 100;
 
 // What stops the parse at once; everything else is collected.
@@ -30,10 +32,44 @@ Node make_node(Node::Kind kind, const YAML::Mark& mark) {
   return node;
 }
 
+// The text as yaml-cpp reads it, which ends early when too much was read for nothing. Where a bracket might begin a key
+// - inside another one, or at the start of the file as in JSON - yaml-cpp says nothing before it closes, and holds some
+// 200 bytes for each that it read.
+class Source : public std::streambuf {
+ public:
+  explicit Source(std::string_view text) : text_(text) {}
+  std::string_view text() const { return text_; }
+  // The parser has told something of what it read.
+  void heard() { heard_ = read_; }
+  bool cut() const { return cut_; }
+
+ private:
+  int_type underflow() override {
+    constexpr size_t kStep = 4096;
+    cut_ = cut_ || (read_ < text_.size() && read_ - heard_ >= kMaxAhead);
+    if (cut_ || read_ == text_.size()) return traits_type::eof();
+    const size_t size = std::min(kStep, text_.size() - read_);
+    char* const next = const_cast<char*>(text_.data()) + read_;  // a streambuf asks for it, and nobody writes
+    setg(next, next, next + size);
+    read_ += size;
+    return traits_type::to_int_type(*next);
+  }
+
+  const std::string_view text_;
+  size_t read_ = 0;
+  size_t heard_ = 0;
+  bool cut_ = false;
+};
+
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string_view text) : text_(text) {}
+  explicit TreeBuilder(Source& source) : source_(source) {}
   Node take() { return std::move(root_); }
+  // The reason when the source was cut: it stands at what was told last.
+  Unacceptable cut_short() const {
+    return {std::max(last_.line, 0) + 1, std::max(last_.column, 0) + 1,
+            "what follows, in brackets, quotes or a comment, is not over after 1 MiB; long lists go in block form"};
+  }
   const YAML::Mark& last_quoted() const { return last_quoted_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
@@ -75,10 +111,14 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { end(); }
 
  private:
-  void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
+  void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    if (source_.cut()) throw cut_short();
+    source_.heard();
+    last_ = mark;
     if (anchor != 0) throw Unacceptable{mark.line + 1, mark.column + 1, "anchors are not allowed"};
     // yaml-cpp says "?" or "" of what has no tag and "!" of quoted text, but "!" is also a tag, the non-specific one.
-    const bool written = static_cast<size_t>(mark.pos) < text_.size() && text_[static_cast<size_t>(mark.pos)] == '!';
+    const std::string_view text = source_.text();
+    const bool written = static_cast<size_t>(mark.pos) < text.size() && text[static_cast<size_t>(mark.pos)] == '!';
     if (written || (!tag.empty() && tag != "?" && tag != "!")) {
       throw Unacceptable{mark.line + 1, mark.column + 1, "tags are not allowed"};
     }
@@ -108,9 +148,10 @@ class TreeBuilder : public YAML::EventHandler {
     (is_key ? parent.keys : parent.items).push_back(std::move(node));
   }
 
-  const std::string_view text_;  // what is parsed
+  Source& source_;
   Node root_;
   std::vector<Node> open_;
+  YAML::Mark last_ = YAML::Mark::null_mark();
   YAML::Mark last_quoted_ = YAML::Mark::null_mark();
 };
 
@@ -207,11 +248,14 @@ std::optional<Node> parse_yaml(std::string_view text, Problems& problems) {
                       static_cast<int>(fault->offset - line_start) + 1, std::string(fault->message));
     return std::nullopt;
   }
+  Source source(normal);
+  TreeBuilder builder(source);
   try {
-    std::istringstream stream(normal);
+    std::istream stream(&source);
     YAML::Parser parser(stream);
-    TreeBuilder builder(normal);
-    if (!parser.HandleNextDocument(builder)) {
+    const bool any = parser.HandleNextDocument(builder);
+    if (source.cut()) throw builder.cut_short();
+    if (!any) {
       problems.error_at(0, 0, "the file is empty");
       return std::nullopt;
     }
@@ -221,8 +265,10 @@ std::optional<Node> parse_yaml(std::string_view text, Problems& problems) {
       return std::nullopt;
     }
     Node root = builder.take();
-    TreeBuilder second(normal);
-    if (parser.HandleNextDocument(second)) {
+    TreeBuilder second(source);
+    const bool more = parser.HandleNextDocument(second);
+    if (source.cut()) throw builder.cut_short();
+    if (more) {
       const Node extra = second.take();
       problems.error(extra, "a second document; a policy file holds one");
       return std::nullopt;
@@ -231,6 +277,11 @@ std::optional<Node> parse_yaml(std::string_view text, Problems& problems) {
   } catch (const Unacceptable& reason) {
     problems.error_at(reason.line, reason.column, reason.message);
   } catch (const YAML::Exception& failure) {
+    if (source.cut()) {
+      const Unacceptable reason = builder.cut_short();
+      problems.error_at(reason.line, reason.column, reason.message);
+      return std::nullopt;
+    }
     problems.error_at(std::max(failure.mark.line + 1, 0), std::max(failure.mark.column + 1, 0), describe(failure));
   }
   return std::nullopt;

@@ -2,7 +2,8 @@
 // A policy file as a tree in which every node knows its place. Internal. Pure, any thread.
 //
 // Built from yaml-cpp's events, not its Node API, which drops duplicate keys and the places of keys. One document of
-// bounded size and depth, without anchors, aliases and tags, so the tree is never larger than the text.
+// bounded size and depth, without anchors, aliases and tags, so the tree is never larger than the text. yaml-cpp
+// may read 1 MiB beyond what it tells, so it holds 250 MiB at most and not 2 GiB.
 #include <optional>
 #include <string>
 #include <string_view>

@@ -179,8 +179,9 @@ inline std::vector<DecisionRow> decision_table(const std::string& directory) {
   return rows;
 }
 
-// A policy in audit mode that denies every sample. Beyond the public class only an address that some rule allows is let
-// pass, so each has an allow rule too, for two ports that are denied one by one.
+// A policy in audit mode that denies every sample on the ports ending in 1 and 2. Beyond the public class only an
+// address that some allow rule matches is let pass, so those have one, which a third port keeps from being denied
+// entirely.
 inline std::string watched_policy(uint32_t uid) {
   std::string names, ports[2], denied_ports[2], peers;
   for (const ClassSample& sample : kClassSamples) {
@@ -191,7 +192,9 @@ inline std::string watched_policy(uint32_t uid) {
       peers += address + "\"\n";
       for (const int section : {0, 1}) {
         const std::string port = section == 0 ? ":700" : ":710";
-        ports[section] += address + port + "1" + "-" + port.substr(1) + "2\"\n";
+        if (sample.address_class != policy::AddressClass::kPublic) {
+          ports[section] += address + port + "1-" + port.substr(1) + "3\"\n";
+        }
         denied_ports[section] += address + port + "1\"\n" + address + port + "2\"\n";
       }
     }
@@ -205,7 +208,8 @@ inline std::string watched_policy(uint32_t uid) {
          "    resolver:\n      hosts:\n" + names;
 }
 
-// Five requests of each class for every operation, none of which the rules allow.
+// Five requests of each class for every operation, none of which the rules allow. `resolve` asks for any port: of a
+// class that is not public, whose third port is allowed, it is allowed.
 inline std::vector<DecisionRow> watched_table() {
   using policy::Operation;
   std::vector<DecisionRow> rows;
@@ -223,7 +227,9 @@ inline std::vector<DecisionRow> watched_table() {
       add(Operation::kOpen, address + ":7101", "", address + ":7101");
       add(Operation::kListen, address + ":7102", "", address + ":7102");
       add(Operation::kAccept, address + ":40000", "", address);
-      add(Operation::kResolve, name, plain, address + ":7001");
+      if (sample.address_class == policy::AddressClass::kPublic) {
+        add(Operation::kResolve, name, plain, address + ":7001");
+      }
     }
   }
   return rows;

@@ -55,31 +55,42 @@ class HostSession {
     return call_->Finish();
   }
 
-  // connect() through the policy's first protocol: the reply's error.
-  v1::Errno connect(const std::string& address) {
-    v1::OpenRequest open;
-    open.set_session(opened_.session());
-    open.set_protocol(opened_.protocols(0).handle());
-    open.set_address("0.0.0.0:0");
-    open.set_type(v1::SOCKET_STREAM);
-    // The most a control may have: all that the protocol passes on.
-    open.mutable_rights()->set_base(opened_.protocols(0).rights().inheriting());
-    open.mutable_rights()->set_inheriting(opened_.protocols(0).rights().inheriting());
-    grpc::ClientContext open_context;
-    open_context.set_deadline(deadline());
-    v1::HandleReply control;
-    const grpc::Status opened = stub_->Open(&open_context, open, &control);
-    EXPECT_TRUE(opened.ok()) << opened.error_message();
-    if (control.error() != v1::SUCCESS) return control.error();
-
-    v1::ConnectRequest request;
-    request.set_session(opened_.session());
-    request.set_control(control.handle());
-    request.set_address(address);
+  const std::string& token() const { return opened_.session(); }
+  // One unary call with a deadline, whatever the session; its status.
+  template <class Request, class Reply>
+  grpc::Status call(grpc::Status (v1::Broker::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
+                    const Request& request, Reply* reply) {
     grpc::ClientContext context;
     context.set_deadline(deadline());
+    return (stub_.get()->*method)(&context, request, reply);
+  }
+  // A control of the policy's first protocol.
+  v1::HandleReply open() {
+    v1::OpenRequest request;
+    request.set_session(token());
+    request.set_protocol(opened_.protocols(0).handle());
+    request.set_address("0.0.0.0:0");
+    request.set_type(v1::SOCKET_STREAM);
+    // The most a control may have: all that the protocol passes on.
+    request.mutable_rights()->set_base(opened_.protocols(0).rights().inheriting());
+    request.mutable_rights()->set_inheriting(opened_.protocols(0).rights().inheriting());
+    v1::HandleReply control;
+    const grpc::Status opened = call(&v1::Broker::Stub::Open, request, &control);
+    EXPECT_TRUE(opened.ok()) << opened.error_message();
+    return control;
+  }
+  // connect() with such a control: the reply's error.
+  v1::Errno connect(const std::string& address) {
+    const v1::HandleReply control = open();
+    return control.error() != v1::SUCCESS ? control.error() : connect(control.handle(), address);
+  }
+  v1::Errno connect(const std::string& control, const std::string& address) {
+    v1::ConnectRequest request;
+    request.set_session(token());
+    request.set_control(control);
+    request.set_address(address);
     v1::HandleReply connection;
-    const grpc::Status connected = stub_->Connect(&context, request, &connection);
+    const grpc::Status connected = call(&v1::Broker::Stub::Connect, request, &connection);
     EXPECT_TRUE(connected.ok()) << connected.error_message();
     return connection.error();
   }

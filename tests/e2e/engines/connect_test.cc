@@ -1,4 +1,7 @@
 // Connecting, at once and later: CONNECT, NONBLOCK, PEER and STREAM rows.
+#include <thread>
+
+#include "tests/e2e/engines/own_network.h"
 #include "tests/e2e/engines/semantics_test.h"
 
 namespace wasi_netd::test {
@@ -58,6 +61,32 @@ TEST_F(ConnectTest, NONBLOCK_3_AStreamOfAnUndecidedConnectionIsAgain) {
   full.listener.close();
   EXPECT_THAT(ask("poll - k:w"), HasSubstr("w success"));
   EXPECT_EQ(ask("create k"), "connrefused");
+}
+
+// Not SemanticsTest: its daemon has to live where there are no routes.
+TEST(UnreachableTest, NONBLOCK_3_AStreamWhereNoRouteLeadsIsNetunreach) {
+  // A network of its own belongs to a thread; the others of this program keep theirs.
+  std::string none;
+  std::thread([&] {
+    if (none = enter_own_network(); !none.empty()) return;
+    DaemonProcess daemon;
+    daemon.add_tenant(
+        "acme", "protocols: {tcp: {transport: tcp, connect: {allow: [\"192.0.2.1:80\", \"[2001:db8::1]:80\"]}}}\n");
+    ASSERT_TRUE(daemon.start()) << daemon.process().standard_error();
+    Guest guest(daemon.socket_path("acme"));
+    for (const char* place : {"0.0.0.0:0 192.0.2.1:80", "[::]:0 [2001:db8::1]:80"}) {
+      const std::string words = place;
+      const size_t space = words.find(' ');
+      ASSERT_THAT(guest.ask("c= open tcp " + words.substr(0, space) + " flags=4"), StartsWith("success"));
+      ASSERT_THAT(guest.ask("k= connect c " + words.substr(space + 1)), StartsWith("success"));
+      EXPECT_THAT(guest.ask("poll - k:w"), HasSubstr("w success"));
+      EXPECT_EQ(guest.ask("create k"), "netunreach") << place;
+      EXPECT_EQ(guest.ask("saccept k"), "netunreach") << place;
+      ASSERT_EQ(guest.ask("setflags c 0"), "success");
+      EXPECT_EQ(guest.ask("connect c " + words.substr(space + 1)), "netunreach") << place;
+    }
+  }).join();
+  if (!none.empty()) GTEST_SKIP() << none;
 }
 
 TEST_F(ConnectTest, NONBLOCK_4_NonBlockingPassesOn) {

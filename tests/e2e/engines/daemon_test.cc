@@ -11,9 +11,11 @@ class DaemonTest : public testing::Test {
                        "protocols:\n"
                        "  tcp:\n"
                        "    transport: tcp\n"
-                       "    connect: {allow: [\"127.0.0.1:1-65535\"]}\n"
+                       "    connect: {allow: [\"127.0.0.1:1-65535\", \"slow.example:1-65535\"]}\n"
                        "    open: {allow: [\"127.0.0.1:0\"]}\n"
-                       "    accept: {allow: [\"127.0.0.1\"]}\n");
+                       "    accept: {allow: [\"127.0.0.1\"]}\n"
+                       "    resolver: {timeout: 5m, servers: [\"127.0.0.1:" +
+                           std::to_string(name_server_.local_port()) + "\"]}\n");
   }
   void SetUp() override {
     ASSERT_TRUE(daemon_.start()) << daemon_.process().standard_error();
@@ -32,6 +34,7 @@ class DaemonTest : public testing::Test {
   }
 
   DaemonProcess daemon_;
+  NativeSocket name_server_ = native_bind(native_ip("127.0.0.1", 0), SOCK_DGRAM);  // never answers
   NativeSocket listener_ = native_listen(native_ip("127.0.0.1", 0));
   NativeSocket peer_;
   std::unique_ptr<Guest> guest_;
@@ -48,10 +51,36 @@ TEST_P(PendingTest, DAEMON_1_APendingCallEndsAtOnce) {
 INSTANTIATE_TEST_SUITE_P(Calls, PendingTest,
                          testing::Values("read s 1", "recv s 5 waitall", "fill s 1000000000", "accept l",
                                          "sockaccept l"),
-                         [](const auto& info) {
-                           const std::string call = info.param;
+                         [](const auto& row) {
+                           const std::string call = row.param;
                            return call.substr(0, call.find(' '));
                          });
+
+TEST_F(DaemonTest, DAEMON_1_AConnectThatNobodyAnswersEnds) {
+  const NativeSocket full = native_listen(native_ip("127.0.0.1", 0), 0);
+  const std::string address = "127.0.0.1:" + std::to_string(full.local_port());
+  const NativeSocket filler = native_connect(native_ip("127.0.0.1", full.local_port()));
+  guest_->tell("connect c " + address);
+  ASSERT_TRUE(guest_->waits());
+  kill_daemon();
+  EXPECT_EQ(guest_->answer(), "connaborted");
+}
+
+TEST_F(DaemonTest, DAEMON_1_ALookUpThatNobodyAnswersEnds) {
+  guest_->tell("resolve tcp slow.example");
+  name_server_.wait(POLLIN);  // it was asked
+  ASSERT_TRUE(guest_->waits());
+  kill_daemon();
+  EXPECT_EQ(guest_->answer(), "connaborted");
+}
+
+TEST_F(DaemonTest, DAEMON_1_AConnectToANameThatNobodyAnswersEnds) {
+  guest_->tell("connect c slow.example:80");
+  name_server_.wait(POLLIN);
+  ASSERT_TRUE(guest_->waits());
+  kill_daemon();
+  EXPECT_EQ(guest_->answer(), "connaborted");
+}
 
 TEST_F(DaemonTest, DAEMON_1_APollEndsToo) {
   guest_->tell("poll - s:r l:r");

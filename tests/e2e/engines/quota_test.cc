@@ -1,4 +1,10 @@
 // What a tenant's limits end: QUOTA rows, and accepting while nothing is left.
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
 #include "tests/e2e/engines/semantics_test.h"
 
 namespace wasi_netd::test {
@@ -85,7 +91,9 @@ TEST_F(QuotaTest, QUOTA_3_NoMoreBuffersThanTheTenantMayHave) {
     peers.push_back(listener.accept());
     peers.back().write_all("x");
     answer = ask("read s" + number + " 1");
-    if (i == 0) EXPECT_EQ(answer, "success n=1 data=x");
+    if (i == 0) {
+      EXPECT_EQ(answer, "success n=1 data=x");
+    }
   }
   EXPECT_EQ(answer, "nobufs");
   EXPECT_EQ(ask("close s3"), "success");
@@ -123,6 +131,76 @@ TEST_F(QuotaTest, ACCEPT_3_AcceptingPausesAndGoesOnWhenThereIsRoom) {
   second.write_all("second");
   EXPECT_THAT(ask("poll - s:r"), HasSubstr("nbytes=6"));
   EXPECT_EQ(ask("read s 10"), "success n=6 data=second");
+}
+
+// ---- descriptors, of which the daemon has a hard limit
+
+size_t descriptors_of(pid_t pid) {
+  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+  return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
+// Of all its threads, so far.
+std::chrono::milliseconds cpu_time_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  std::istringstream fields(line.substr(line.rfind(')') + 2));  // from the third field on, the state
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  long user = 0, system = 0;
+  fields >> user >> system;
+  return std::chrono::milliseconds((user + system) * 1000 / ::sysconf(_SC_CLK_TCK));
+}
+
+TEST_F(QuotaTest, ACCEPT_3_DescriptorsRunOutAndComeBackAndNothingSpins) {
+  constexpr size_t kLimit = 64, kPeers = 64;
+  daemon_.add_tenant("acme",
+                     "protocols: {tcp: {transport: tcp, open: {allow: [\"127.0.0.1:0\"]}, "
+                     "accept: {allow: [\"127.0.0.1\"]}}}\n");
+  daemon_.configure("loops: 1\n");
+  Process::Start limited = daemon_.command();
+  const std::vector<std::string> shell = {"sh", "-c", "ulimit -n " + std::to_string(kLimit) + " && exec \"$@\"", "sh"};
+  limited.arguments.insert(limited.arguments.begin(), shell.begin(), shell.end());
+  ASSERT_TRUE(daemon_.launch(std::move(limited)).wait_ready()) << daemon_.process().standard_error();
+  const pid_t daemon = daemon_.process().pid();
+  guest_ = std::make_unique<Guest>(daemon_.socket_path("acme"));
+  succeed("l= open tcp 127.0.0.1:0 flags=4");
+  succeed("listen l 128");
+  const std::string place = value_of(ask("local l"), "text");
+  const NativeAddress address = native_ip("127.0.0.1", static_cast<uint16_t>(std::stoi(place.substr(10))));
+  std::vector<NativeSocket> peers;
+  for (size_t i = 0; i < kPeers; ++i) {
+    peers.push_back(native_connect(address));
+    peers.back().write_all(std::to_string(100 + i));
+  }
+  size_t accepted = 0;
+  const auto accept_one = [&] {
+    const std::string number = std::to_string(accepted);
+    if (ask("k" + number + "= accept l") == "again") return false;
+    ++accepted;
+    return true;
+  };
+  // One peer may be held ready, so "again" with no descriptor left means that there is none.
+  bool exhausted = false;
+  while (!exhausted) exhausted = !accept_one() && descriptors_of(daemon) == kLimit && !accept_one();
+  ASSERT_GT(accepted, 0U);
+  ASSERT_LT(accepted, kPeers);
+
+  // The rest waits in the backlog, and waiting costs next to nothing, while the guest waits with it.
+  const auto before = cpu_time_of(daemon);
+  EXPECT_EQ(ask("poll 2000 l:r"), "success n=1 [1000000:clock success]");
+  EXPECT_LT(cpu_time_of(daemon) - before, std::chrono::milliseconds(300));
+  EXPECT_EQ(descriptors_of(daemon), kLimit);
+
+  // With each that goes comes the next, in the order in which they came.
+  for (size_t gone = 0; accepted < kPeers; ++gone) {
+    peers[gone].close();
+    succeed("close k" + std::to_string(gone));
+    succeed("poll - l:r");
+    ASSERT_TRUE(accept_one()) << accepted;
+  }
+  succeed("s= create k" + std::to_string(kPeers - 1));
+  EXPECT_EQ(ask("read s 10"), "success n=3 data=" + std::to_string(100 + kPeers - 1));
 }
 
 }  // namespace

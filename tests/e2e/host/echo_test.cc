@@ -37,7 +37,7 @@ TEST_F(ManyClientsTest, AThousandClientsAtOnceGetBackWhatTheySent) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
   if (files.rlim_max < 4000) GTEST_SKIP() << "needs a hard limit of 4000 open files, has " << files.rlim_max;
 
-  acme(std::string(kLoopback) + "limits: {connections: 1100, handles: 3000, buffers: 128MiB}\n");
+  acme(std::string(kLoopback) + "limits: {connections: 1100, handles: 3000, buffers: 256MiB}\n");
   start_daemon();
   Process host(guest("echo_server", {"net", "127.0.0.1:0", "--connections", "1000"}));
   echo(announced_port(host), 1000, 4000);

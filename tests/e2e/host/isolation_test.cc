@@ -20,18 +20,23 @@ TEST_F(TenantsTest, OneTenantsRulesDoNotHelpAnotherInTheSameHostProcess) {
   start_daemon();
 
   const std::vector<std::string> attempts = {"protocol secret", "c= open net 0.0.0.0:0", "connect c " + address};
+  // An fd of a's guest (its protocols are 3 and 4, its control is 5) is a number without meaning to b's.
+  std::vector<std::string> more_attempts = attempts;
+  more_attempts.insert(more_attempts.end(), {"local 5", "connect 5 " + address, "create 6", "close 5"});
   const Outcome host = run(manifest({{"tenant-a", "semantics", attempts, {"stdout: " + path("a")}},
-                                     {"tenant-b", "semantics", attempts, {"stdout: " + path("b")}}}));
+                                     {"tenant-b", "semantics", more_attempts, {"stdout: " + path("b")}}}));
   EXPECT_EQ(host.exit, kDone) << host.out << host.error;
   const auto of_a = lines_of(contents(path("a")));
   const auto of_b = lines_of(contents(path("b")));
   ASSERT_THAT(of_a, SizeIs(3));
-  ASSERT_THAT(of_b, SizeIs(3));
+  ASSERT_THAT(of_b, SizeIs(7));
   EXPECT_THAT(of_a[0], HasSubstr("success"));
   EXPECT_THAT(of_a[2], HasSubstr("success"));
   EXPECT_EQ(of_b[0], "noent");
   EXPECT_THAT(of_b[1], HasSubstr("success"));
   EXPECT_EQ(of_b[2], "acces");
+  EXPECT_EQ(of_a[1], "success fd=5");
+  for (size_t i = 3; i < of_b.size(); ++i) EXPECT_EQ(of_b[i], "badf") << more_attempts[i];
 
   server.accept();  // a's, over at once
   EXPECT_EQ(::fcntl(server.fd(), F_SETFL, O_NONBLOCK), 0);

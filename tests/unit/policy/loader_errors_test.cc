@@ -234,7 +234,7 @@ TEST(LoaderErrors, TestsForAGuestThatIsNotAdmittedShowThatOrNothing) {
   const std::string guests = "guests: {billing: {}}\ntests:\n  - ";
   EXPECT_THAT(
       errors_of_good_with(guests + "{guest: biling, connect: \"web b.example:443\", expect: deny}\n"),
-      ElementsAre("10:29: the test shows nothing: `guests` does not admit the guest 'biling', and the rules deny "
+      ElementsAre("10:30: the test shows nothing: `guests` does not admit the guest 'biling', and the rules deny "
                   "this to any; ask for a guest that is admitted"));
   EXPECT_THAT(
       errors_of_good_with(guests + "{connect: \"web b.example:443\", expect: deny}\n"),

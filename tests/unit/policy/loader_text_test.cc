@@ -135,6 +135,43 @@ TEST(LoaderText, DepthAndSizeAreBounded) {
   EXPECT_EQ(first_error(long_name), "t.yaml:2:9: longer than 1024 bytes");
 }
 
+constexpr std::string_view kTooFar =
+    "what follows, in brackets, quotes or a comment, is not over after 1 MiB; long lists go in block form";
+
+// A bracket made yaml-cpp read and keep all that followed, 2 GiB for 8 MiB of them. The '@', which is no YAML, stands
+// where only a parser that reads on finds it.
+TEST(LoaderText, TheParserDoesNotReadFarAheadOfWhatItTells) {
+  for (const std::string unit : {"[", "[-", "{a: ", "[\n", "a, ", "{a: b}, "}) {
+    std::string text = "{limits: [";
+    while (text.size() < (size_t{2} << 20)) text += unit;
+    EXPECT_EQ(first_error(text + "@\n"), "t.yaml:1:1: " + std::string(kTooFar)) << unit;
+  }
+  const std::string far(size_t{2} << 20, 'x');
+  EXPECT_EQ(first_error(std::string(kGood) + "mode: '" + far + "'\n@\n"), "t.yaml:8:1: " + std::string(kTooFar));
+  EXPECT_EQ(first_error(std::string(kGood) + "# " + far + "\n@\n"), "t.yaml:7:23: " + std::string(kTooFar));
+  EXPECT_EQ(first_error("# " + far), "t.yaml:1:1: " + std::string(kTooFar));
+}
+
+// A list in brackets is told as it is read where it cannot be a key, which is where long ones stand.
+TEST(LoaderText, ALongListIsNotReadAhead) {
+  std::string block;
+  std::string flow;
+  for (int i = 0; i < 70'000; ++i) {
+    const std::string rule =
+        "'10." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." + std::to_string(i & 255) + ":443'";
+    block += "        - " + rule + "\n";
+    flow += rule + ", ";
+  }
+  ASSERT_GT(flow.size(), size_t{1} << 20);
+  const std::string start = "protocols:\n  web:\n    transport: tcp\n    connect:\n      allow:";
+  EXPECT_TRUE(testing::load_body(start + "\n" + block).policy);
+  EXPECT_TRUE(testing::load_body(start + " [" + flow + "]\n").policy);
+  const std::string json =
+      "{version: 1, tenant: t, peers: [{user: wasmhost}], protocols: {web: {transport: tcp, connect: {allow: [";
+  EXPECT_EQ(first_error(json + flow + "]}}}}\n"), "t.yaml:1:1: " + std::string(kTooFar));
+  EXPECT_TRUE(load(json + flow.substr(0, flow.find("'10.0.200.0:443'")) + "]}}}}\n").policy);
+}
+
 TEST(LoaderText, TheFilesNameIsTheTenants) {
   const auto load_as = [](const std::string& file) {
     const LoadResult result = load_text(kGood, file, testing::kReserved, testing::kAccounts);
