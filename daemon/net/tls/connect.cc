@@ -30,7 +30,8 @@ Result<ServerName> server_name(const policy::Tls& policy, const Endpoint& target
 // Verifies `server`, and asks for it.
 bool expect_server(SSL* ssl, const ServerName& server) {
   X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
-  X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  X509_VERIFY_PARAM_set_hostflags(parameters,
+                                  X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   if (server.ip) {
     const size_t size = server.ip->family == policy::Family::kIpv4 ? 4 : 16;
     return X509_VERIFY_PARAM_set1_ip(parameters, server.ip->bytes.data(), size) == 1;

@@ -16,9 +16,9 @@ namespace {
 constexpr const char* kTls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr int kSecurityLevel = 2;
 constexpr int kDeepestChain = 10;
-constexpr long kLargestChain = 64 * 1024;         // of a peer's certificates, in bytes
-constexpr long kTicketSeconds = 2 * 60 * 60;      // for how long a session can be resumed
-constexpr size_t kTicketKey = 80;                 // as OpenSSL takes it: a name, an HMAC key, an AES key
+constexpr long kLargestChain = 64 * 1024;     // of a peer's certificates, in bytes
+constexpr long kTicketSeconds = 2 * 60 * 60;  // for how long a session can be resumed
+constexpr size_t kTicketKey = 80;             // as OpenSSL takes it: a name, an HMAC key, an AES key
 
 Error failed(const std::string& what) { return Error{Errno::inval, what + ": " + take_openssl_error()}; }
 
@@ -66,8 +66,8 @@ Status set_protocol(SSL_CTX* ssl, const policy::Tls& policy) {
   const bool only_13 = policy.min_version == policy::Tls::Version::kTls13;
   SSL_CTX_set_security_level(ssl, kSecurityLevel);
   SSL_CTX_clear_options(ssl, SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT |
-                                 SSL_OP_ALLOW_CLIENT_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
-                                 SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3 | SSL_OP_NO_TICKET);
+                                 SSL_OP_ALLOW_CLIENT_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TLSv1_2 |
+                                 SSL_OP_NO_TLSv1_3 | SSL_OP_NO_TICKET);
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT |
                                SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -148,8 +148,9 @@ Status set_identities(TlsGeneration& generation, const policy::Tls& policy, Watc
   for (size_t i = generation.identities.size(); i-- > 0;) {
     const TlsIdentity& each = generation.identities[i];
     auto* of = each.certificate.get();
-    const bool fits = i == 0 ? SSL_CTX_use_cert_and_key(generation.ssl.get(), of, each.key.get(), each.chain.get(), 1) == 1
-                             : SSL_use_cert_and_key(trial.get(), of, each.key.get(), each.chain.get(), 1) == 1;
+    const bool fits = i == 0
+                          ? SSL_CTX_use_cert_and_key(generation.ssl.get(), of, each.key.get(), each.chain.get(), 1) == 1
+                          : SSL_use_cert_and_key(trial.get(), of, each.key.get(), each.chain.get(), 1) == 1;
     if (!fits) return failed(policy.identities[i].certificate);
   }
   for (const auto& identity : generation.identities) generation.names.add(identity);

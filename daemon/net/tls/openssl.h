@@ -24,8 +24,8 @@ struct OpensslFree {
 template <class T>
 using Openssl = std::unique_ptr<T, OpensslFree>;
 
-// The reason of the first error in the queue, which is the cause of those behind it; empties the queue. Empty when
-// there is none.
+// The reason of the first error that TLS put into the queue, else of the first one, which is the cause of those behind
+// it; empties the queue. Empty when there is none.
 std::string take_openssl_error();
 
 }  // namespace wasi_netd::net

@@ -26,12 +26,7 @@ Task<void> Changes::next() {
 }
 
 TlsStream::TlsStream(Loop loop, Openssl<SSL> ssl, std::shared_ptr<Connection> inner, std::shared_ptr<Stream> raw)
-    : loop_(loop),
-      inner_(std::move(inner)),
-      raw_(std::move(raw)),
-      bio_(raw_),
-      ssl_(std::move(ssl)),
-      changes_(loop) {
+    : loop_(loop), inner_(std::move(inner)), raw_(std::move(raw)), bio_(raw_), ssl_(std::move(ssl)), changes_(loop) {
   bio_.attach(ssl_.get());
 }
 

@@ -107,10 +107,10 @@ class TlsStream final : public Connection, public Stream, public std::enable_sha
   StreamBio bio_;
   Openssl<SSL> ssl_;  // goes before bio_
   ConnectionInfo info_;
-  Changes changes_;          // room for a record, an end, a failure
+  Changes changes_;  // room for a record, an end, a failure
   unsigned input_waiters_ = 0;
   unsigned calls_ = 0;
-  uint64_t cancels_ = 0;     // calls of cancel(): an operation that was pending at one ends
+  uint64_t cancels_ = 0;  // calls of cancel(): an operation that was pending at one ends
   bool stream_taken_ = false;
   bool sending_ = false;     // send_task() runs
   bool closed_ = false;      // by us: abort() or finish(), for the stream's operations

@@ -39,8 +39,8 @@ class TlsContext {
   virtual Loop loop() const = 0;
   virtual const policy::Tls& policy() const = 0;
 
-  // What a handshake that begins now uses. Files that have changed since they were read (device, inode, size, times) are
-  // read again here, all or none: a set that does not load is warned about once and the one before stays in use.
+  // What a handshake that begins now uses. Files that have changed since they were read (device, inode, size, times)
+  // are read again here, all or none: a set that does not load is warned about once and the one before stays in use.
   // Connections keep what they began with. Session tickets live on over a reload, unless the new files trust other
   // client certificates (ca, crl): then, and every 12 hours, old tickets lead to a full handshake. A ticket of another
   // context never resumes anything.

@@ -52,10 +52,10 @@ inline std::string pem(const Crl& crl) {
 
 // What a certificate says. Times are seconds from now.
 struct Profile {
-  std::string subject;                  // its common name; empty: no subject
-  std::string names;                    // subjectAltName as openssl.cnf writes it: "DNS:a.example,IP:127.0.0.1"
+  std::string subject;  // its common name; empty: no subject
+  std::string names;    // subjectAltName as openssl.cnf writes it: "DNS:a.example,IP:127.0.0.1"
   long from = -kDay, until = 30 * kDay;
-  int rsa_bits = 0;                     // 0: a P-256 key
+  int rsa_bits = 0;  // 0: a P-256 key
   const char* digest = "SHA256";
   bool authority = false;
 };
@@ -75,7 +75,8 @@ class Authority {
 
   Issued issue(const Profile& profile) const {
     Issued out = issue_by(&own_, profile);
-    if (X509_check_issued(own_.certificate.get(), own_.certificate.get()) != X509_V_OK) out.chain = own_.certificate_pem();
+    if (X509_check_issued(own_.certificate.get(), own_.certificate.get()) != X509_V_OK)
+      out.chain = own_.certificate_pem();
     return out;
   }
   static Issued self_signed(const Profile& profile) { return issue_by(nullptr, profile); }

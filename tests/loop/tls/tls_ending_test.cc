@@ -57,7 +57,10 @@ TEST_P(TlsTruncation, InTheMiddleOfARecordIsConnreset) {
   if (GetParam().carrier == Carrier::kTls) GTEST_SKIP() << "the outer layer's record is cut instead";
   peer_.write_all("whole");
   // A record header that promises 256 bytes, and three of them.
-  peer_.socket().write_all(std::string("\x17\x03\x03\x01\x00" "abc", 8));
+  peer_.socket().write_all(
+      std::string("\x17\x03\x03\x01\x00"
+                  "abc",
+                  8));
   peer_.socket().shutdown_write();
   EXPECT_EQ(run(read(stream_, 5)), "whole");
   EXPECT_EQ(code_of(run(read_byte(stream_))), Errno::connreset);

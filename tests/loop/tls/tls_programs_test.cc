@@ -58,8 +58,9 @@ class TlsPrograms : public TlsTest {
     return all.substr(0, have);
   }
   std::vector<std::string> s_server(uint16_t port, const std::vector<std::string>& more) {
-    std::vector<std::string> words = {"openssl", "s_server", "-accept", "127.0.0.1:" + std::to_string(port),
-                                      "-cert",   "server.pem", "-cert_chain", "server.pem", "-key", "server.key"};
+    std::vector<std::string> words = {"openssl", "s_server",   "-accept",     "127.0.0.1:" + std::to_string(port),
+                                      "-cert",   "server.pem", "-cert_chain", "server.pem",
+                                      "-key",    "server.key"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -109,8 +110,7 @@ TEST_P(TlsOpenssl, ClientGetsAPageAndACloseNotify) {
   const uint16_t port = listen();
   Process client({.arguments = {"openssl", "s_client", "-connect", "127.0.0.1:" + std::to_string(port), "-CAfile",
                                 file("ca.pem", root_.certificate_pem()), "-verify_return_error", "-verify_hostname",
-                                "server.example", "-servername", "server.example", "-quiet",
-                                GetParam().flag}});
+                                "server.example", "-servername", "server.example", "-quiet", GetParam().flag}});
   const auto accepted = accept(server_policy(identity_));
   ASSERT_TRUE(accepted) << accepted.error().detail << client.standard_error();
   EXPECT_EQ((*accepted)->info().tls_version, GetParam().version);
@@ -134,8 +134,11 @@ TEST_F(TlsPrograms, OpensslServerWithACertificateOfAnotherNameIsRefused) {
 
 TEST_F(TlsPrograms, OpensslServerWithTls11IsRefused) {
   uint16_t port = 0;
-  const auto server =
-      serve([&](uint16_t at) { return s_server(at, {"-rev", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"}); }, port);
+  const auto server = serve(
+      [&](uint16_t at) {
+        return s_server(at, {"-rev", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"});
+      },
+      port);
   const auto connected = connect(client_policy(), port);
   EXPECT_EQ(code_of(connected), Errno::connaborted);
   EXPECT_NE(connected.error().detail.find("protocol version"), std::string::npos) << connected.error().detail;
@@ -182,13 +185,15 @@ TEST_F(TlsPrograms, NginxServesAFileOverEveryVersionAndAsksForAClientCertificate
       [&](uint16_t at) {
         const std::string where = directory_.path();
         file("nginx.conf",
-             "daemon off; master_process off; pid " + where + "/pid; error_log stderr;\n"
-             "events {}\nhttp { access_log off; client_body_temp_path " + where + "/b; proxy_temp_path " + where +
-             "/p; fastcgi_temp_path " + where + "/f; uwsgi_temp_path " + where + "/u; scgi_temp_path " + where +
-             "/s;\nserver { listen 127.0.0.1:" + std::to_string(at) + " ssl http2; root " + where +
-             ";\nssl_certificate server.pem; ssl_certificate_key server.key; ssl_protocols TLSv1.2 TLSv1.3;\n"
-             "ssl_client_certificate ca.pem; ssl_verify_client optional;\n"
-             "add_header X-Client \"$ssl_client_s_dn\"; } }\n");
+             "daemon off; master_process off; pid " + where +
+                 "/pid; error_log stderr;\n"
+                 "events {}\nhttp { access_log off; client_body_temp_path " +
+                 where + "/b; proxy_temp_path " + where + "/p; fastcgi_temp_path " + where + "/f; uwsgi_temp_path " +
+                 where + "/u; scgi_temp_path " + where + "/s;\nserver { listen 127.0.0.1:" + std::to_string(at) +
+                 " ssl http2; root " + where +
+                 ";\nssl_certificate server.pem; ssl_certificate_key server.key; ssl_protocols TLSv1.2 TLSv1.3;\n"
+                 "ssl_client_certificate ca.pem; ssl_verify_client optional;\n"
+                 "add_header X-Client \"$ssl_client_s_dn\"; } }\n");
         return std::vector<std::string>{"/usr/sbin/nginx", "-p", where, "-c", "nginx.conf", "-e", "stderr"};
       },
       port);
@@ -304,9 +309,9 @@ INSTANTIATE_TEST_SUITE_P(HalfClose, TlsPython,
 
 TEST_P(TlsPython, GoesOnAfterTheOthersCloseNotify) {
   const uint16_t port = GetParam().server ? 0 : listen();
-  Process python({.arguments = {"/usr/bin/python3", "-c", kPythonPeer, GetParam().server ? "server" : "client",
-                                std::to_string(port), file("ca.pem", root_.certificate_pem()), files_.certificate,
-                                files_.key}});
+  Process python(
+      {.arguments = {"/usr/bin/python3", "-c", kPythonPeer, GetParam().server ? "server" : "client",
+                     std::to_string(port), file("ca.pem", root_.certificate_pem()), files_.certificate, files_.key}});
   Result<ConnectionPtr> made = Error{Errno::success, {}};
   if (GetParam().server) {
     ASSERT_TRUE(python.wait_stdout("\n")) << python.standard_error();

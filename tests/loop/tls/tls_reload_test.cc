@@ -1,7 +1,8 @@
 // A context's files: what does not load, what is read again, and what becomes of session tickets.
+#include <sstream>
+
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
-#include <sstream>
 
 #include "tests/loop/tls/tls_test.h"
 

@@ -19,11 +19,11 @@ inline std::ostream& operator<<(std::ostream& out, const TlsCase& each) {
 inline std::string name_of_tls_case(const ::testing::TestParamInfo<TlsCase>& info) {
   return ::testing::PrintToString(info.param);
 }
-inline const auto kAllTls = ::testing::Values(
-    TlsCase{Carrier::kTcp, true, TLS1_3_VERSION}, TlsCase{Carrier::kTcp, false, TLS1_3_VERSION},
-    TlsCase{Carrier::kTcp, true, TLS1_2_VERSION}, TlsCase{Carrier::kTcp, false, TLS1_2_VERSION},
-    TlsCase{Carrier::kUnix, true, TLS1_3_VERSION}, TlsCase{Carrier::kUnix, false, TLS1_3_VERSION},
-    TlsCase{Carrier::kTls, true, TLS1_3_VERSION}, TlsCase{Carrier::kTls, false, TLS1_2_VERSION});
+inline const auto kAllTls =
+    ::testing::Values(TlsCase{Carrier::kTcp, true, TLS1_3_VERSION}, TlsCase{Carrier::kTcp, false, TLS1_3_VERSION},
+                      TlsCase{Carrier::kTcp, true, TLS1_2_VERSION}, TlsCase{Carrier::kTcp, false, TLS1_2_VERSION},
+                      TlsCase{Carrier::kUnix, true, TLS1_3_VERSION}, TlsCase{Carrier::kUnix, false, TLS1_3_VERSION},
+                      TlsCase{Carrier::kTls, true, TLS1_3_VERSION}, TlsCase{Carrier::kTls, false, TLS1_2_VERSION});
 inline const auto kTcpTls =
     ::testing::Values(TlsCase{Carrier::kTcp, true, TLS1_3_VERSION}, TlsCase{Carrier::kTcp, false, TLS1_3_VERSION},
                       TlsCase{Carrier::kTcp, true, TLS1_2_VERSION}, TlsCase{Carrier::kTcp, false, TLS1_2_VERSION},

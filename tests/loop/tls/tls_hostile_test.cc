@@ -1,0 +1,245 @@
+// Peers that mean harm, and steps that fail: floods, fragments, cuts after every step, crowds.
+#include <array>
+
+#include "tests/loop/tls/tls_wire_test.h"
+
+namespace wasi_netd::net {
+namespace {
+
+const policy::NameEndpoint kServer{"server.example", 443};
+
+class TlsHostile : public TlsTest {
+ protected:
+  // A shaken pair, the peer native.
+  struct Both {
+    ConnectionPtr ours;
+    std::shared_ptr<Stream> stream;
+    test::NativeTls peer;
+  };
+  Both make(bool client, int version) {
+    Pair pair = tcp_pair();
+    test::NativeTlsSetup setup;
+    setup.identity = client ? &identity_ : nullptr;
+    setup.lowest = setup.highest = version;
+    Both both;
+    both.peer = test::NativeTls(std::move(pair.peer), test::native_tls_context(client, setup), client);
+    const auto context = load(client ? client_policy() : server_policy(identity_));
+    auto shaken = shake(client ? tls_connect(context, pair.ours, kServer) : tls_accept(context, pair.ours), both.peer);
+    if (!shaken.ours) throw std::runtime_error(shaken.ours.error().detail);
+    both.ours = *shaken.ours;
+    both.stream = *both.ours->take_stream();
+    return both;
+  }
+
+  const test::Issued identity_ = issue("DNS:server.example");
+};
+
+// Each turn of the loop deals with 32 of them at most.
+TEST_F(TlsHostile, FloodsOfKeyUpdatesDoNotHoldTheLoopAndEndInBytes) {
+  Both both = make(true, TLS1_3_VERSION);
+  for (int i = 0; i < 500; ++i) {
+    SSL_key_update(both.peer.ssl(), SSL_KEY_UPDATE_REQUESTED);
+    ASSERT_EQ(SSL_do_handshake(both.peer.ssl()), 1);
+  }
+  both.peer.write_all("x");
+  int turns = 0;
+  auto reading = start(read(both.stream, 1));
+  while (!reading->done()) {
+    context_.restart();
+    context_.run_one();
+    ++turns;
+  }
+  EXPECT_EQ(*reading->value, "x");
+  EXPECT_GE(turns, 500 / 32 - 1);
+  // The answer to the updates: one, with the next record.
+  EXPECT_EQ(code_of(run(write(both.stream, "y"))), Errno::success);
+  EXPECT_EQ(both.peer.read(1), "y");
+}
+
+TEST_F(TlsHostile, RenegotiationIsRefused) {
+  Both both = make(false, TLS1_2_VERSION);
+  auto native = std::async(std::launch::async, [&] {
+    SSL_renegotiate(both.peer.ssl());
+    return both.peer.handshake();
+  });
+  auto reading = start(read_byte(both.stream));
+  EXPECT_EQ(await(native), "no renegotiation");
+  EXPECT_FALSE(reading->done()) << "a warning ends nothing on our side";
+  EXPECT_EQ(code_of(run(write(both.stream, "x"))), Errno::success);
+  both.ours->abort();
+  EXPECT_EQ(code_of(finish(reading)), Errno::canceled);
+}
+
+TEST_F(TlsHostile, ARecordThatWasTamperedWithIsConnaborted) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    Both both = make(true, version);
+    both.peer.write_all("good");
+    both.peer.socket().write_all(std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'z'));
+    EXPECT_EQ(run(read(both.stream, 4)), "good");
+    const auto got = run(read_byte(both.stream));
+    EXPECT_EQ(code_of(got), Errno::connaborted);
+    EXPECT_NE(got.error().detail.find("bad record mac"), std::string::npos) << got.error().detail;
+    EXPECT_EQ(code_of(run(read_byte(both.stream))), Errno::connaborted);
+    EXPECT_EQ(code_of(run(write_byte(both.stream))), Errno::pipe);
+    EXPECT_EQ(both.peer.read(1), "");
+    EXPECT_NE(both.peer.why().find("bad record mac"), std::string::npos) << "an alert tells the peer";
+  }
+}
+
+TEST_F(TlsHostile, BytesThatComeOneByOneAreReadAllTheSame) {
+  // The native end speaks to a socket of ours, and its bytes are passed on singly.
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  Pair pair = tcp_pair();
+  test::NativeTlsSetup setup;
+  setup.identity = &identity_;
+  test::NativeTls peer(test::NativeSocket(ends[0]), test::native_tls_context(true, setup), true);
+  test::NativeSocket relay(ends[1]);
+  auto native = std::async(std::launch::async, [&] {
+    const std::string failed = peer.handshake();
+    if (failed.empty()) peer.write_all("in pieces");
+    peer.shutdown_write();
+    return failed;
+  });
+  bool stop = false;
+  auto passing = std::async(std::launch::async, [&] {
+    pollfd both[] = {{relay.fd(), POLLIN, 0}, {pair.peer.fd(), POLLIN, 0}};
+    char piece[16 * 1024];
+    while (!stop && ::poll(both, 2, test::kPatienceSeconds * 1000) > 0) {
+      if (both[1].revents) {
+        const ssize_t n = ::recv(pair.peer.fd(), piece, sizeof piece, 0);
+        if (n <= 0) return;
+        relay.write_all({piece, static_cast<size_t>(n)});
+      }
+      if (both[0].revents) {
+        const ssize_t n = ::recv(relay.fd(), piece, 1, 0);
+        if (n <= 0) return;
+        pair.peer.write_all({piece, 1});
+      }
+    }
+  });
+  const auto connected = run(tls_connect(load(client_policy()), pair.ours, kServer));
+  ASSERT_TRUE(connected) << connected.error().detail;
+  const auto stream = *(*connected)->take_stream();
+  EXPECT_EQ(run(read(stream, 9)), "in pieces");
+  EXPECT_EQ(*run(read_byte(stream)), 0U);
+  (*connected)->abort();
+  EXPECT_EQ(await(native), "");
+  await(passing);
+}
+
+// Fail at n: our inner connection is aborted, or the peer's socket reset, when n bytes of the handshake have come from
+// the peer. Every cut ends the handshake with an error, and nothing is left pending.
+class TlsCut : public TlsHostile, public ::testing::WithParamInterface<TlsCase> {};
+INSTANTIATE_TEST_SUITE_P(Roles, TlsCut,
+                         ::testing::Values(TlsCase{Carrier::kTcp, true, TLS1_3_VERSION},
+                                           TlsCase{Carrier::kTcp, false, TLS1_3_VERSION},
+                                           TlsCase{Carrier::kTcp, true, TLS1_2_VERSION},
+                                           TlsCase{Carrier::kTcp, false, TLS1_2_VERSION}),
+                         name_of_tls_case);
+
+TEST_P(TlsCut, AfterAnyStepEndsTheHandshake) {
+  const auto [carrier, client, version] = GetParam();
+  const auto context = load(client ? client_policy() : server_policy(identity_));
+  test::NativeTlsSetup setup;
+  setup.identity = client ? &identity_ : nullptr;
+  setup.lowest = setup.highest = version;
+  const auto native = test::native_tls_context(client, setup);
+  for (const bool ours : {true, false}) {
+    for (size_t step = 0;; ++step) {
+      Pair pair = tcp_pair();
+      // The peer as bytes: memory BIOs, moved by hand, so that each flight is a step.
+      const std::unique_ptr<SSL, test::FreeWith<SSL_free>> ssl(SSL_new(native.get()));
+      BIO* in = BIO_new(BIO_s_mem());
+      BIO* out = BIO_new(BIO_s_mem());
+      SSL_set_bio(ssl.get(), in, out);
+      client ? SSL_set_accept_state(ssl.get()) : SSL_set_connect_state(ssl.get());
+      auto shaking = start(client ? tls_connect(context, pair.ours, kServer) : tls_accept(context, pair.ours));
+      size_t passed = 0;
+      bool cut = false;
+      while (!cut && !shaking->done()) {
+        char piece[16 * 1024];
+        ssize_t got = 0;
+        while ((got = ::recv(pair.peer.fd(), piece, sizeof piece, MSG_DONTWAIT)) > 0) BIO_write(in, piece, got);
+        SSL_do_handshake(ssl.get());
+        ERR_clear_error();
+        // Thirds of a flight are steps of their own.
+        const int flight = BIO_read(out, piece, sizeof piece);
+        for (int third = 0; third < 3 && flight > 0; ++third) {
+          if (passed++ == step) {
+            ours ? pair.ours->abort() : pair.peer.reset();
+            cut = true;
+            break;
+          }
+          const int from = flight * third / 3, to = flight * (third + 1) / 3;
+          pair.peer.write_all({piece + from, static_cast<size_t>(to - from)});
+          run_ready();
+        }
+        run_ready();
+      }
+      const auto outcome = finish(shaking);
+      if (!cut) {
+        EXPECT_EQ(code_of(outcome), Errno::success);
+        EXPECT_GE(step, 3U);
+        break;
+      }
+      // Our side may have been done with the last step before the cut.
+      if (outcome) {
+        (*outcome)->abort();
+      } else {
+        EXPECT_EQ(code_of(outcome), ours ? Errno::canceled : Errno::connaborted) << step;
+      }
+      run_ready();
+      EXPECT_EQ(pair.ours.use_count(), outcome ? 2 : 1) << "something still holds the connection";
+    }
+  }
+}
+
+TEST_F(TlsHostile, ManyHandshakesAtOnceAllCompleteAndTheSilentOnesRunOutOfTime) {
+  constexpr int kMany = 64;
+  policy::Tls patient = server_policy(identity_), hasty = patient;
+  hasty.handshake_timeout = milliseconds(50);
+  const auto server = load(patient), impatient = load(hasty);
+  const auto client = load(client_policy());
+  std::vector<std::shared_ptr<Running<Result<ConnectionPtr>>>> silent, accepting, connecting;
+  std::vector<test::NativeSocket> quiet;
+  const auto listener = *(*bind_stream(loop(), ip("127.0.0.1", 0)))->listen(kMany);
+  for (int i = 0; i < kMany; ++i) {
+    Pair pair = tcp_pair();
+    silent.push_back(start(tls_accept(impatient, pair.ours)));
+    quiet.push_back(std::move(pair.peer));
+    auto dialled = start(dial_stream(loop(), {listener->local_endpoint()})->run());
+    const ConnectionPtr accepted = *run(listener->accept());
+    connecting.push_back(start(tls_connect(client, *finish(dialled), kServer)));
+    accepting.push_back(start(tls_accept(server, accepted)));
+  }
+  for (int i = 0; i < kMany; ++i) {
+    const auto near = finish(connecting[i]), far = finish(accepting[i]);
+    ASSERT_TRUE(near) << near.error().detail;
+    ASSERT_TRUE(far) << far.error().detail;
+    const auto stream = *(*near)->take_stream();
+    EXPECT_EQ(code_of(run(write(stream, std::to_string(i)))), Errno::success);
+    EXPECT_EQ(run(read(*(*far)->take_stream(), std::to_string(i).size())), std::to_string(i));
+    EXPECT_EQ(code_of(finish(silent[i])), Errno::timedout);
+  }
+  listener->close();
+}
+
+// What is accepted is what the kernel holds and a record; then nothing more.
+TEST_F(TlsHostile, ASlowReaderBoundsWhatIsTaken) {
+  for (const bool client : {true, false}) {
+    Both both = make(client, TLS1_3_VERSION);
+    both.ours->set_option(Option::kSendBuffer, 16 * 1024);
+    const size_t filled = fill(*both.stream);
+    // Another write takes nothing, however often it is tried.
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(code_of(both.stream->write_now(asio::buffer("x", 1))), Errno::again);
+      run_ready();
+    }
+    EXPECT_EQ(beside([&] { return both.peer.read(filled).size(); }), filled);
+    both.ours->abort();
+  }
+}
+
+}  // namespace
+}  // namespace wasi_netd::net
