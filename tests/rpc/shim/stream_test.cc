@@ -250,7 +250,8 @@ TEST_F(ShimStream, AWeakerTwinMayNotDoWhatItLacks) {
 class ShimRefusedStream : public ShimStream {
  protected:
   void SetUp() override {
-    start_daemon(std::string(kLoopbackPolicy) + "limits: {buffers: " + std::to_string(policy::kLeastBuffers >> 10) + "KiB}\n");
+    const std::string one_stream = std::to_string(policy::kLeastBuffers >> 10) + "KiB";
+    start_daemon(std::string(kLoopbackPolicy) + "limits: {buffers: " + one_stream + "}\n");
     tenant_.emplace(socket_path());
     guest_.emplace(*tenant_);
     taker_ = connect_to_peer(*guest_);
