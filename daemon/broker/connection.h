@@ -17,6 +17,7 @@
 #include "daemon/broker/connection_state.h"
 #include "daemon/broker/object.h"
 #include "daemon/net/net.h"
+#include "daemon/net/tls/tls.h"
 #include "policy/policy.h"
 
 namespace wasi_netd::broker {

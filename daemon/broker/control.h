@@ -16,6 +16,7 @@
 #include "daemon/broker/control_state.h"
 #include "daemon/broker/object.h"
 #include "daemon/net/net.h"
+#include "daemon/net/tls/tls.h"
 #include "policy/policy.h"
 
 namespace wasi_netd::broker {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/net/proxy/tunnel.h"
+#include "daemon/net/socket.h"
 
 namespace wasi_netd::net {
 namespace {
