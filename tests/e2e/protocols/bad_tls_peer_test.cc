@@ -1,0 +1,139 @@
+// Servers that a protocol with TLS must refuse: the guest's errno, OpenSSL's reason in the audit record, and no byte
+// either way.
+#include "tests/e2e/protocols/protocols_test.h"
+
+namespace wasi_netd::test {
+namespace {
+
+using testing::HasSubstr;
+
+struct BadPeer {
+  const char* name;
+  const char* reason;
+  void (*spoil)(Profile&, NativeTlsSetup&);
+  bool unknown_authority = false;
+  bool self_signed = false;
+  bool revoked = false;
+};
+std::ostream& operator<<(std::ostream& out, const BadPeer& peer) { return out << peer.name; }
+
+void nothing(Profile&, NativeTlsSetup&) {}
+
+const BadPeer kBadPeers[] = {
+    {"Expired", "certificate has expired",
+     [](Profile& profile, NativeTlsSetup&) {
+       profile.from = -2 * kDay;
+       profile.until = -kDay;
+     }},
+    {"NotYetValid", "certificate is not yet valid", [](Profile& profile, NativeTlsSetup&) { profile.from = kDay; }},
+    {"WrongHost", "mismatch", [](Profile& profile, NativeTlsSetup&) { profile.names = "DNS:other.example"; }},
+    {"SelfSigned", "self-signed certificate", nothing, false, true},
+    {"UnknownAuthority", "unable to get local issuer certificate", nothing, true},
+    {"Revoked", "certificate revoked", nothing, false, false, true},
+    {"WeakKey", "key too weak", [](Profile& profile, NativeTlsSetup&) { profile.rsa_bits = 1024; }},
+    {"Tls10", "protocol version",
+     [](Profile&, NativeTlsSetup& setup) { setup.lowest = setup.highest = TLS1_VERSION; }},
+    {"Tls11", "protocol version",
+     [](Profile&, NativeTlsSetup& setup) { setup.lowest = setup.highest = TLS1_1_VERSION; }},
+    {"WrongAlpn", "bad extension", [](Profile&, NativeTlsSetup& setup) { setup.alpn = "other/1"; }},
+};
+
+class BadTlsPeer : public ProtocolsTest, public testing::WithParamInterface<BadPeer> {};
+INSTANTIATE_TEST_SUITE_P(Servers, BadTlsPeer, testing::ValuesIn(kBadPeers),
+                         [](const auto& peer) { return std::string(peer.param.name); });
+
+TEST_P(BadTlsPeer, IsConnabortedForTheGuestAndExplainedInTheAuditRecord) {
+  const BadPeer& bad = GetParam();
+  Profile profile;
+  profile.subject = "server";
+  profile.names = "IP:127.0.0.1";
+  NativeTlsSetup setup;
+  bad.spoil(profile, setup);
+  const Issued issued = bad.self_signed         ? Authority::self_signed(profile)
+                        : bad.unknown_authority ? Authority("Other Root").issue(profile)
+                                                : root_.issue(profile);
+  setup.identity = &issued;
+  std::string tls = "{role: client, ca: " + file("ca.pem", root_.certificate_pem()) + ", alpn: [http/1.1]";
+  if (bad.revoked) tls += ", crl: " + file("crl.pem", root_.crl({&issued}));
+  acme("protocols:\n" + client_protocol("secure", "    tls: " + tls + "}\n"));
+  start_daemon();
+  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  auto server = serve_once(listener, setup);
+
+  EXPECT_EQ(connect("secure", address_of(listener)), "connaborted");
+  EXPECT_EQ(server.get().bytes, "");
+  const std::string record = end_of_connection();
+  EXPECT_THAT(record, HasSubstr("\"errno\":\"connaborted\""));
+  EXPECT_THAT(record, HasSubstr(bad.reason));
+  EXPECT_THAT(record, HasSubstr("\"bytes_in\":0,\"bytes_out\":0"));
+}
+
+using TlsPeer = ProtocolsTest;
+
+TEST_F(TlsPeer, ThatIsPlainHttpIsRefused) {
+  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, ca: " +
+                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
+  start_daemon();
+  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  auto server = std::async(std::launch::async, [&] {
+    NativeSocket peer = listener.accept();
+    peer.write_all("HTTP/1.1 400 Bad Request\r\n\r\n");
+    return peer.read_to_end().size();
+  });
+  EXPECT_EQ(connect("secure", address_of(listener)), "connaborted");
+  EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"connaborted\""));
+  server.wait();
+}
+
+TEST_F(TlsPeer, ThatEndsWithinTheHandshakeIsRefused) {
+  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, ca: " +
+                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
+  start_daemon();
+  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  auto server = std::async(std::launch::async, [&] {
+    NativeSocket peer = listener.accept();
+    peer.write_all("\x16\x03\x03");
+    peer.shutdown_write();
+    return peer.read_to_end().size();
+  });
+  EXPECT_EQ(connect("secure", address_of(listener)), "connaborted");
+  EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"connaborted\""));
+  server.wait();
+}
+
+TEST_F(TlsPeer, ThatSaysNothingTimesOut) {
+  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, handshake_timeout: 100ms, ca: " +
+                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
+  start_daemon();
+  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  EXPECT_EQ(connect("secure", address_of(listener)), "timedout");
+  EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"timedout\""));
+}
+
+TEST_F(TlsPeer, WithoutCloseNotifyIsAResetAndNeverAnEnd) {
+  Profile profile;
+  profile.names = "IP:127.0.0.1";
+  const Issued issued = root_.issue(profile);
+  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, ca: " +
+                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
+  start_daemon();
+  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  auto server = std::async(std::launch::async, [&] {
+    NativeTlsSetup setup;
+    setup.identity = &issued;
+    NativeTls peer(listener.accept(), native_tls_context(true, setup), true);
+    EXPECT_EQ(peer.handshake(), "");
+    peer.write_all("half");
+  });
+  const Outcome outcome = run(guest("semantics", {"c= open secure 0.0.0.0:0", "k= connect c " + address_of(listener),
+                                                  "s= create k", "read s 4", "read s 4", "read s 4"}));
+  const auto answers = lines_of(outcome.out);
+  ASSERT_EQ(answers.size(), 6u) << outcome.out << outcome.error;
+  EXPECT_EQ(answers[3], "success n=4 data=half");
+  EXPECT_EQ(answers[4], "connreset");
+  EXPECT_EQ(answers[5], "connreset");
+  server.wait();
+}
+
+}  // namespace
+}  // namespace wasi_netd::test
