@@ -64,15 +64,28 @@ Status Stream::shutdown(bool read, bool write) {
   return {};
 }
 
+// While a connection ends its socket is still drained; that is nothing for a call to read or to wait for.
+Result<size_t> Stream::read_now(asio::mutable_buffer buffer) {
+  if (connection_->state() != ConnectionState::kConnected) return connection_->error();
+  return net_->read_now(buffer);
+}
+
+Result<size_t> Stream::write_now(asio::const_buffer buffer) {
+  if (connection_->state() == ConnectionState::kConnected) return net_->write_now(buffer);
+  Error why = connection_->error();
+  if (why.code == Errno::notconn) why.code = Errno::pipe;
+  return why;
+}
+
 Task<Result<size_t>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Call& call) {
   if (mode_ != Mode::kFree || reading_) co_return Error{Errno::busy, "stream in use"};
   reading_ = true;
-  Result<size_t> got = net_->read_now(buffer);
+  Result<size_t> got = read_now(buffer);
   while (!got && got.error().code == Errno::again && !nonblock && !call.cancelled()) {
     ready_ &= ~kReadable;
     watch(kReadable);
     co_await readable_.wait(call);
-    got = net_->read_now(buffer);
+    got = read_now(buffer);
   }
   reading_ = false;
   if (!got && got.error().code == Errno::again) {
@@ -88,19 +101,19 @@ Task<Result<size_t>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Ca
 Task<Result<size_t>> Stream::write(asio::const_buffer buffer, bool nonblock, Call& call) {
   if (mode_ != Mode::kFree || writing_) co_return Error{Errno::busy, "stream in use"};
   writing_ = true;
-  Result<size_t> sent = net_->write_now(buffer);
+  Result<size_t> sent = write_now(buffer);
   while (!sent && sent.error().code == Errno::again && !nonblock && !call.cancelled()) {
     ready_ &= ~kWritable;
     watch(kWritable);
     co_await writable_.wait(call);
-    sent = net_->write_now(buffer);
+    sent = write_now(buffer);
   }
   writing_ = false;
   if (!sent && sent.error().code == Errno::again) {
     ready_ &= ~kWritable;
     if (!nonblock) co_return Error{Errno::canceled, "call cancelled"};
   }
-  if (!sent) co_return reason(sent.error());
+  if (!sent) co_return sent.error();
   ready_ &= ~kWritable;
   connection_->count_out(*sent);
   co_return *sent;

@@ -45,6 +45,8 @@ class Stream final : public Object, public std::enable_shared_from_this<Stream> 
   uint32_t readiness() override { return ready_; }
 
  private:
+  Result<size_t> read_now(boost::asio::mutable_buffer);
+  Result<size_t> write_now(boost::asio::const_buffer);
   // The state of watching one direction of a free stream for poll.
   static Task<void> run_watch(std::shared_ptr<Stream> self, uint32_t direction);
   void watch(uint32_t interest) override;
