@@ -1,5 +1,7 @@
 // How streams, sessions and tenants end when a host does the unusual: several handles of one stream, rights that go
 // while bytes are on their way, an end that overtakes.
+#include <future>
+
 #include "tests/rpc/broker/broker_test.h"
 
 namespace wasi_netd::test {
