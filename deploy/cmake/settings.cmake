@@ -28,12 +28,15 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_link_options(-Wl,-z,relro,-z,now)
 endif()
 
-# ccache and mold where they are, unless the caller chose otherwise: gRPC's objects link in seconds instead of minutes.
+# ccache and mold where they are, unless the caller chose otherwise: gRPC's objects link in seconds instead of minutes,
+# and what one clone has compiled no other compiles again (ccache is told to leave out where the source lies).
 find_program(WASI_NETD_CCACHE ccache)
 mark_as_advanced(WASI_NETD_CCACHE)
 if(WASI_NETD_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_C_COMPILER_LAUNCHER ${WASI_NETD_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${WASI_NETD_CCACHE})
+  set(WASI_NETD_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+                         ${WASI_NETD_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${WASI_NETD_LAUNCHER})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${WASI_NETD_LAUNCHER})
 endif()
 include(CheckLinkerFlag)
 check_linker_flag(CXX -fuse-ld=mold WASI_NETD_HAVE_MOLD)

@@ -141,6 +141,9 @@ class RawSession {
   v1::AddressReply local_address(const std::string& handle) {
     return host_.call(&v1::Broker::Stub::LocalAddress, handle_request(handle));
   }
+  v1::AddressReply peer_address(const std::string& handle) {
+    return host_.call(&v1::Broker::Stub::PeerAddress, handle_request(handle));
+  }
   v1::ReadReply read(const std::string& stream, bool nonblock = false, uint32_t max = 65536) {
     v1::ReadRequest request;
     request.set_session(token());
@@ -149,15 +152,46 @@ class RawSession {
     request.set_nonblock(nonblock);
     return host_.call(&v1::Broker::Stub::Read, request);
   }
-  v1::WriteReply write(const std::string& stream, const std::string& data) {
+  v1::WriteReply write(const std::string& stream, const std::string& data, bool nonblock = false,
+                       grpc::Status* status = nullptr) {
     v1::WriteRequest request;
     request.set_session(token());
     request.set_stream(stream);
     request.set_data(data);
-    return host_.call(&v1::Broker::Stub::Write, request);
+    request.set_nonblock(nonblock);
+    return host_.call(&v1::Broker::Stub::Write, request, status);
+  }
+  v1::Errno shutdown(const std::string& handle, bool read, bool write) {
+    v1::ShutdownRequest request;
+    request.set_session(token());
+    request.set_handle(handle);
+    request.set_read(read);
+    request.set_write(write);
+    return host_.call(&v1::Broker::Stub::Shutdown, request).error();
+  }
+  v1::PollReply poll(const std::string& handle, uint32_t interest) {
+    v1::PollRequest request;
+    request.set_session(token());
+    request.set_handle(handle);
+    request.set_interest(interest);
+    return host_.call(&v1::Broker::Stub::Poll, request);
+  }
+  v1::HandleReply restrict(const std::string& handle, uint64_t base, uint64_t inheriting = 0) {
+    return host_.call(&v1::Broker::Stub::Restrict, rights_request(handle, base, inheriting));
+  }
+  v1::Errno set_rights(const std::string& handle, uint64_t base, uint64_t inheriting = 0) {
+    return host_.call(&v1::Broker::Stub::SetRights, rights_request(handle, base, inheriting)).error();
   }
 
  private:
+  v1::RightsRequest rights_request(const std::string& handle, uint64_t base, uint64_t inheriting) const {
+    v1::RightsRequest request;
+    request.set_session(token());
+    request.set_handle(handle);
+    request.mutable_rights()->set_base(base);
+    request.mutable_rights()->set_inheriting(inheriting);
+    return request;
+  }
   Host& host_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::SessionRequest, v1::SessionEvent>> call_;
@@ -194,12 +228,30 @@ class RawTransfer {
     request.mutable_fin();
     return call_->Write(request);
   }
+  bool narrow(uint64_t base) {
+    v1::TransferRequest request;
+    request.mutable_narrow()->set_base(base);
+    return call_->Write(request);
+  }
+  bool stop_reading() {
+    v1::TransferRequest request;
+    request.mutable_stop_reading();
+    return call_->Write(request);
+  }
   bool next(v1::TransferReply& reply) { return call_->Read(&reply); }
   // `close`, then reads on until the call completes.
   grpc::Status close() {
     v1::TransferRequest request;
     request.mutable_close();
     call_->Write(request);
+    v1::TransferReply reply;
+    while (call_->Read(&reply)) {
+    }
+    finished_ = true;
+    return call_->Finish();
+  }
+  // The status of a call that the daemon ends.
+  grpc::Status finish() {
     v1::TransferReply reply;
     while (call_->Read(&reply)) {
     }

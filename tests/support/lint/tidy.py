@@ -4,8 +4,9 @@
   tidy.py BUILD_DIR CACHE_DIR [JOBS]
 
 The key of a file is a hash of clang-tidy's version, .clang-tidy, the compile command, the file and every file of the
-project or generated from it that the last build of its object read (ninja's own record). CACHE_DIR holds an empty file
-per key that was clean; a key that nobody asked for in two weeks is dropped.
+project or generated from it that the last build of its object read (ninja's own record). Where the project lies is not in
+it, so clones can share CACHE_DIR, which holds an empty file per key that was clean; a key that nobody asked for in two
+weeks is dropped.
 """
 
 import concurrent.futures
@@ -53,11 +54,14 @@ class Keys:
         read = self._inputs.get(entry["output"])
         if read is None:
             return None
-        key = hashlib.sha256(self._common + entry["command"].encode())
-        for name in sorted({entry["file"], *read}):
-            path = pathlib.Path(os.path.normpath(self._build / name))
-            if path.is_relative_to(tree.ROOT) or path.is_relative_to(self._build):
-                key.update(name.encode() + self._hash(path))
+        command = entry["command"].replace(str(self._build), "BUILD").replace(str(tree.ROOT), "ROOT")
+        key = hashlib.sha256(self._common + command.encode())
+        paths = {pathlib.Path(os.path.normpath(self._build / name)) for name in (entry["file"], *read)}
+        for path in sorted(paths):
+            if path.is_relative_to(self._build):
+                key.update(f"BUILD/{path.relative_to(self._build)}".encode() + self._hash(path))
+            elif path.is_relative_to(tree.ROOT):
+                key.update(f"ROOT/{path.relative_to(tree.ROOT)}".encode() + self._hash(path))
         return key.hexdigest()
 
     def _hash(self, path):

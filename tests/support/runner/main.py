@@ -17,6 +17,8 @@ from report import BuildProgress, Report, TestProgress, build_failure, echo  # n
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LINT = ROOT / "tests/support/lint"
 RUNNER = ROOT / "tests/support/runner"
+# What holds for every clone of this user.
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "wasi-netd"
 ONLY_WITH_ALL = "^(long|bench)$"
 
 
@@ -81,7 +83,7 @@ class Suite:
     def tidy(self):
         if self.build("dev"):
             self.check("clang-tidy", [sys.executable, str(LINT / "tidy.py"), str(ROOT / "build/dev"),
-                                      str(ROOT / "build/cache/tidy"), str(self.options.jobs)])
+                                      str(CACHE / "tidy"), str(self.options.jobs)])
 
     # ---- build and test ----
 

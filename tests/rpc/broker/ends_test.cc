@@ -1,0 +1,173 @@
+// How streams, sessions and tenants end when a host does the unusual: several handles of one stream, rights that go
+// while bytes are on their way, an end that overtakes.
+#include <future>
+
+#include "tests/rpc/broker/broker_test.h"
+
+namespace wasi_netd::test {
+namespace {
+
+constexpr uint64_t kRead = uint64_t{1} << 1, kWrite = uint64_t{1} << 6;
+
+class EndsTest : public BrokerTest {
+ protected:
+  // Everything comes, or the test says how much did.
+  static std::future<std::string> read_all(NativeSocket& peer) {
+    return std::async(std::launch::async, [&peer] { return peer.read_to_end(); });
+  }
+};
+
+TEST_F(EndsTest, ClosingAnotherHandleLeavesTheTransferAlone) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+  transfer.data("all ");
+  EXPECT_EQ(session.close(twin.handle()), v1::SUCCESS);
+  transfer.data("of it");
+  EXPECT_TRUE(transfer.close().ok());
+  EXPECT_EQ(peer.read_to_end(), "all of it");
+}
+
+TEST_F(EndsTest, AStreamWithASecondHandleDeliversBeforeItsSessionEnds) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  (void)session.restrict(made.stream.handle(), made.stream.rights().base());
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+  const std::string chunk(64 * 1024, 'x');
+  auto ending = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 64; ++i) transfer.data(chunk);
+    return transfer.close().ok();
+  });
+  auto ended = std::async(std::launch::async, [&] { return session.end().ok(); });
+  EXPECT_EQ(peer.read_to_end().size(), 64u * chunk.size());
+  EXPECT_TRUE(ending.get());
+  EXPECT_TRUE(ended.get());
+}
+
+TEST_F(EndsTest, BytesThatWereRefusedAreNotFollowedByAnOrderlyEnd) {
+  for (const bool by_fin : {true, false}) {
+    SCOPED_TRACE(by_fin);
+    Host host(daemon_.socket_path("acme"));
+    RawSession session(host);
+    const Stream made = connected_stream(session, peer_address());
+    NativeSocket peer = accept_peer();
+    RawTransfer transfer(host, session.token(), made.stream.handle());
+    transfer.data("half");
+    EXPECT_EQ(peer.read(4), "half");
+    EXPECT_EQ(session.set_rights(made.stream.handle(), made.stream.rights().base() & ~kWrite), v1::SUCCESS);
+    transfer.data(" an upload");
+    v1::TransferReply reply;
+    ASSERT_TRUE(transfer.next(reply));
+    EXPECT_EQ(reply.write_error(), v1::NOTCAPABLE);
+    if (by_fin) {
+      transfer.fin();
+      EXPECT_EQ(peer.read_error(), ECONNRESET);
+    }
+    EXPECT_TRUE(transfer.close().ok());
+    EXPECT_EQ(peer.read_error(), by_fin ? 0 : ECONNRESET);  // a reset is told once
+  }
+}
+
+TEST_F(EndsTest, NarrowingTravelsBehindTheBytes) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  const std::string chunk(64 * 1024, 'x');
+  auto reading = read_all(peer);
+  for (int i = 0; i < 32; ++i) transfer.data(chunk);
+  transfer.narrow(kRead);
+  EXPECT_TRUE(transfer.close().ok());
+  EXPECT_EQ(reading.get().size(), 32u * chunk.size());
+}
+
+TEST_F(EndsTest, NarrowingNeverWidens) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  EXPECT_EQ(session.set_rights(made.stream.handle(), made.stream.rights().base() & ~kWrite), v1::SUCCESS);
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  transfer.narrow(kAllRights);
+  transfer.data("not allowed");
+  v1::TransferReply reply;
+  ASSERT_TRUE(transfer.next(reply));
+  EXPECT_EQ(reply.write_error(), v1::NOTCAPABLE);
+}
+
+TEST_F(EndsTest, AConnectionThatTheGuestEndedAnswersTheSameInUnaryMode) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  peer.write_all("late");
+  auto reading = std::async(std::launch::async, [&] {
+    EXPECT_EQ(session.read(made.stream.handle()).data(), "late");
+    return session.read(made.stream.handle()).error();
+  });
+  eventually([&] { return reading.wait_for(std::chrono::seconds(0)) != std::future_status::ready; });
+  EXPECT_EQ(session.shutdown(made.connection.handle(), true, true), v1::SUCCESS);
+  EXPECT_EQ(reading.get(), v1::NOTCONN);
+  EXPECT_EQ(session.read(made.stream.handle()).error(), v1::NOTCONN);
+  EXPECT_EQ(session.write(made.stream.handle(), "x").error(), v1::PIPE);
+}
+
+TEST_F(EndsTest, ADrainingTenantMakesNothingNewAndLetsTheOldFinish) {
+  daemon_.stop();
+  daemon_.start([](Config& config) { config.drain = std::chrono::seconds(kPatienceSeconds); });
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const auto control = session.open("net", "0.0.0.0:0");
+  const auto connection = session.connect(control.handle(), peer_address());
+  NativeSocket peer = accept_peer();
+  auto draining = std::async(std::launch::async, [&] { daemon_->drain(); });
+  v1::SessionEvent event;
+  ASSERT_TRUE(session.next(event));
+  ASSERT_TRUE(event.has_closing());
+  EXPECT_EQ(session.open("net", "0.0.0.0:0").error(), v1::CONNABORTED);
+  EXPECT_EQ(session.connect(control.handle(), peer_address()).error(), v1::CONNABORTED);
+  const auto stream = session.stream_create(connection);
+  ASSERT_EQ(stream.error(), v1::SUCCESS);
+  EXPECT_EQ(session.write(stream.handle(), "bye").error(), v1::SUCCESS);
+  EXPECT_EQ(session.close(stream.handle()), v1::SUCCESS);
+  EXPECT_EQ(peer.read_to_end(), "bye");
+  peer.close();
+  EXPECT_TRUE(session.end().ok());
+  draining.get();
+}
+
+TEST_F(EndsTest, AControlThatIsInUseKnowsItsRealAddress) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const auto control = session.open("net", "127.0.0.1:0");
+  const std::string bound = session.local_address(control.handle()).address();
+  const auto connection = session.connect(control.handle(), peer_address());
+  ASSERT_EQ(connection.error(), v1::SUCCESS);
+  EXPECT_EQ(session.local_address(control.handle()).address(), bound);
+  EXPECT_EQ(session.local_address(connection.handle()).address(), bound);
+}
+
+TEST_F(EndsTest, AConnectionThatCameToNothingHasNoAddresses) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const std::string nobody = peer_address();
+  listener_.close();
+  const auto control = session.open("net", "0.0.0.0:0");
+  const auto connection = session.connect(control.handle(), nobody, true);
+  v1::SessionEvent event;
+  ASSERT_TRUE(session.next(event));
+  EXPECT_EQ(session.stream_create(connection).error(), v1::CONNREFUSED);
+  EXPECT_EQ(session.peer_address(connection.handle()).error(), v1::NOTCONN);
+  EXPECT_EQ(session.local_address(connection.handle()).error(), v1::NOTCONN);
+}
+
+}  // namespace
+}  // namespace wasi_netd::test
