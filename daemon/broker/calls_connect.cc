@@ -19,6 +19,11 @@ policy::Request request_of(const Session& session, std::string protocol, policy:
   return {session.guest(), std::move(protocol), operation, std::move(endpoint), std::nullopt};
 }
 
+// TLS of the other role would leave this direction in the clear. The loader refuses such a section; audit mode asks none.
+bool in_the_clear(const policy::Protocol& protocol, policy::Tls::Role needed) {
+  return protocol.tls && protocol.tls->role != needed;
+}
+
 // Names of this protocol go to its proxy as they are.
 bool proxy_resolves(const policy::Protocol& protocol) {
   return protocol.proxy && protocol.proxy->resolve == policy::Proxy::Resolve::kProxy;
@@ -85,6 +90,9 @@ Status listen(Session& session, const Token& token, uint32_t backlog) {
   session.tenant().audit().decision(session.subject(request.protocol), request.operation,
                                     policy::to_string(request.endpoint), {}, decision);
   if (!decision.permitted()) return Error{Errno::acces, decision.reason};
+  if (in_the_clear(*session.tenant().policy().protocol(request.protocol), policy::Tls::Role::kServer)) {
+    return Error{Errno::acces, "the protocol's TLS is a client's"};
+  }
   constexpr uint32_t kMaxBacklog = 4096;
   return (*control)->listen(static_cast<int>(std::min(backlog, kMaxBacklog)));
 }
@@ -128,6 +136,9 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
     tenant.audit().decision(session->subject(protocol), request.operation, address, {}, decision);
   }
   if (!decision.permitted()) co_return Error{Errno::acces, decision.reason};
+  if (in_the_clear(*tenant.policy().protocol(protocol), policy::Tls::Role::kClient)) {
+    co_return Error{Errno::acces, "the protocol's TLS is a server's"};
+  }
 
   auto charge = session->connections_quota().charge(1);
   if (!charge) {

@@ -43,7 +43,7 @@ class BadProxyTest : public ProtocolsTest, public testing::WithParamInterface<Ba
 INSTANTIATE_TEST_SUITE_P(Proxies, BadProxyTest, testing::ValuesIn(kBadProxies),
                          [](const auto& proxy) { return std::string(proxy.param.name); });
 
-TEST_P(BadProxyTest, EndsTheConnectWithItsErrnoAndTheReasonInTheAuditRecord) {
+TEST_P(BadProxyTest, PROXY_1_EndsTheConnectWithItsErrnoAndTheReasonInTheAuditRecord) {
   const BadProxy& bad = GetParam();
   NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
   const std::string where = "127.0.0.1:" + port_of(listener);
@@ -73,7 +73,7 @@ TEST_P(BadProxyTest, EndsTheConnectWithItsErrnoAndTheReasonInTheAuditRecord) {
 
 using ProxyRules = ProtocolsTest;
 
-TEST_F(ProxyRules, WhatThePolicyDeniesIsNotAskedOfTheProxy) {
+TEST_F(ProxyRules, PROXY_2_WhatThePolicyDeniesIsNotAskedOfTheProxy) {
   NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
   acme("protocols:\n" +
        client_protocol("through", "    proxy: {url: \"socks5://127.0.0.1:" + port_of(listener) + "\"}\n"));

@@ -42,7 +42,7 @@ class BadTlsPeer : public ProtocolsTest, public testing::WithParamInterface<BadP
 INSTANTIATE_TEST_SUITE_P(Servers, BadTlsPeer, testing::ValuesIn(kBadPeers),
                          [](const auto& peer) { return std::string(peer.param.name); });
 
-TEST_P(BadTlsPeer, IsConnabortedForTheGuestAndExplainedInTheAuditRecord) {
+TEST_P(BadTlsPeer, TLS_1_IsConnabortedForTheGuestAndExplainedInTheAuditRecord) {
   const BadPeer& bad = GetParam();
   Profile profile;
   profile.subject = "server";
@@ -110,7 +110,7 @@ TEST_F(TlsPeer, ThatSaysNothingTimesOut) {
   EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"timedout\""));
 }
 
-TEST_F(TlsPeer, WithoutCloseNotifyIsAResetAndNeverAnEnd) {
+TEST_F(TlsPeer, TLS_2_WithoutCloseNotifyIsAResetAndNeverAnEnd) {
   Profile profile;
   profile.names = "IP:127.0.0.1";
   const Issued issued = root_.issue(profile);

@@ -16,7 +16,7 @@ class SameGuestTest : public ProtocolsTest, public testing::WithParamInterface<c
       GTEST_SKIP() << "nginx, microsocks and tinyproxy must be installed";
     }
     Profile server;
-    server.names = "IP:127.0.0.1,DNS:server.test";
+    server.names = "IP:127.0.0.1,DNS:server.test,DNS:localhost";
     const Issued server_identity = root_.issue(server);
     Profile client;
     client.subject = "acme";
@@ -51,7 +51,9 @@ class SameGuestTest : public ProtocolsTest, public testing::WithParamInterface<c
     acme("protocols:\n" + client_protocol("plain", "") + client_protocol("tls", tls) +
          client_protocol("mutual",
                          "    tls: {role: client, ca: " + ca + ", certificate: " + certificate + ", key: " + key + "}\n") +
-         client_protocol("socks", socks + tls) + client_protocol("connect", connect + tls));
+         client_protocol("socks", socks + tls) + client_protocol("connect", connect + tls) +
+         "  remote:\n    transport: tcp\n    connect: {allow: [\"localhost:1-65535\", \"server.test:1\"]}\n" + tls +
+         "    proxy: {url: \"socks5://127.0.0.1:" + std::to_string(socks_->port()) + "\", resolve: proxy}\n");
     start_daemon();
   }
   std::string configuration() const {
@@ -95,6 +97,16 @@ TEST_P(SameGuestTest, GetsTheSameBytesPlainByTlsWithACertificateAndThroughProxie
     EXPECT_TRUE(get("socks", tls_, host) == file);
     EXPECT_TRUE(get("connect", tls_, host) == file);
   }
+}
+
+TEST_P(SameGuestTest, PROXY_3_DoesNotResolveWhereTheProxyDoes) {
+  const auto answers = lines_of(run(guest("semantics", {"resolve remote server.test", "c= open remote 0.0.0.0:0",
+                                                        "k= connect c localhost:" + std::to_string(tls_)},
+                                          {"--engine", GetParam()}))
+                                    .out);
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0], "notsup");
+  EXPECT_THAT(answers[2], testing::StartsWith("success")) << "the proxy knows localhost, and the server is verified as that";
 }
 
 TEST_P(SameGuestTest, IsToldWhatTheConnectionIs) {

@@ -56,7 +56,20 @@ TEST_F(TlsServerTest, TheSameGuestServesPlainAndTlsClients) {
   EXPECT_EQ(secure.wait(), kDone) << secure.standard_error();
 }
 
-TEST_F(TlsServerTest, OnlyClientsThatProveThemselvesReachTheGuest) {
+TEST_F(TlsServerTest, AuditModeOpensNoDirectionInTheClear) {
+  end_daemon();
+  acme("mode: audit\nprotocols:\n" +
+       server_protocol("secure", "    tls: {role: server, certificate: " + path("server.pem") + ", key: " +
+                                     path("server.key") + "}\n") +
+       client_protocol("dialling", "    tls: {role: client, ca: " + path("clients.pem") + "}\n"));
+  start_daemon();
+  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  EXPECT_EQ(connect("secure", "192.0.2.1:443"), "acces");
+  const Outcome outcome = run(guest("semantics", {"c= open dialling 0.0.0.0:0", "listen c"}));
+  EXPECT_EQ(lines_of(outcome.out).back(), "acces");
+}
+
+TEST_F(TlsServerTest, TLS_3_OnlyClientsThatProveThemselvesReachTheGuest) {
   Process server = serve("demanding", {"--connections", "1"});
   const uint16_t port = announced_port(server);
   // Held open meanwhile: a handshake that does not come holds up nobody.
