@@ -126,7 +126,8 @@ Result<std::shared_ptr<Bound>> bind_stream(Loop, const Endpoint&);
 // (RFC 8305 sections 4 and 5); the first that connects wins, the others are closed. One address: one attempt.
 // A Unix path is opened with openat2 RESOLVE_NO_SYMLINKS and connected through /proc/self/fd, so the judged path is the
 // dialled one; a Unix listener with a full backlog refuses. A socket that reached itself was refused: nobody else was
-// there. At most 16 addresses are tried. The error is that of the last attempt to fail.
+// there. At most 16 addresses are tried, at most 4 at the same time: where the fifth finds no room for 2 s, the oldest
+// attempt is given up for it. The error is that of the last attempt to fail.
 class Dial {
  public:
   virtual ~Dial() = default;
