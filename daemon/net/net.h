@@ -154,9 +154,10 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
   // `noent`: no such name or no address in these families; `timedout`; `again`: the server failed (SERVFAIL) - all as
-  // Errno in Error.
-  virtual Task<Result<Answer>> resolve(std::string name) = 0;  // `nobufs`: 1024 queries are under way
-  virtual void close() = 0;                                    // pending look-ups end with `canceled`
+  // Errno in Error. `nobufs`: 1024 queries are under way. `nfile`: no descriptor to read the system's configuration
+  // with; the next look-up tries again.
+  virtual Task<Result<Answer>> resolve(std::string name) = 0;
+  virtual void close() = 0;  // pending look-ups end with `canceled`
 };
 std::shared_ptr<Resolver> make_resolver(Loop, ResolverOptions);
 

@@ -5,8 +5,10 @@
 // an answer is put down in its Lookup and those who wait are woken through the loop.
 #include <algorithm>
 #include <ares.h>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fcntl.h>
 #include <unordered_map>
 #include <utility>
 
@@ -19,6 +21,7 @@
 #include "daemon/net/answer_cache.h"
 #include "daemon/net/dns_answer.h"
 #include "daemon/net/socket.h"
+#include "daemon/net/unique_fd.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -70,6 +73,13 @@ FileState state_of(const std::string& path) {
   return {file.st_ino, file.st_mtim};
 }
 
+// c-ares takes a file that it cannot open for an empty one, and would ask 127.0.0.1 from then on.
+Status can_read(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.valid() || errno == ENOENT) return Status();
+  return Error{Errno::nfile, system_error(errno, "resolver: " + path).detail};
+}
+
 class AresResolver final : public Resolver, public std::enable_shared_from_this<AresResolver> {
  public:
   AresResolver(Loop loop, ResolverOptions options) : loop_(loop), options_(std::move(options)), tick_(loop) {
@@ -97,8 +107,9 @@ class AresResolver final : public Resolver, public std::enable_shared_from_this<
 
   Status start();
   Status set_servers();
-  // Begins anew when the system's servers may have changed; between queries, since it would end those under way.
-  void follow_system();
+  // Begins anew when it could not begin, or when the system's servers may have changed: between queries, since it would
+  // end those under way.
+  void begin_anew_if_due();
   void stop();
   static Task<Result<Answer>> resolve_task(Self, std::string name);
   // The one that runs already, or a new one; nullptr: there are too many.
@@ -153,6 +164,9 @@ Status AresResolver::start() {
   ares.resolvconf_path = options_.resolv_conf.data();
   mask |= ARES_OPT_RESOLVCONF;
   system_ = state_of(options_.resolv_conf);
+  if (options_.servers.empty()) {
+    if (auto readable = can_read(options_.resolv_conf); !readable) return readable.error();
+  }
   int made = ares_init_options(&channel_, &ares, mask);
   if (made != ARES_SUCCESS) {
     channel_ = nullptr;
@@ -178,8 +192,9 @@ Status AresResolver::set_servers() {
   return Status();
 }
 
-void AresResolver::follow_system() {
-  if (!options_.servers.empty() || queries_ > 0 || state_of(options_.resolv_conf) == system_) return;
+void AresResolver::begin_anew_if_due() {
+  if (queries_ > 0) return;
+  if (status_ && (!options_.servers.empty() || state_of(options_.resolv_conf) == system_)) return;
   stop();
   status_ = start();
 }
@@ -192,7 +207,7 @@ void AresResolver::stop() {
 Task<Result<Answer>> AresResolver::resolve_task(Self self, std::string name) {
   if (self->closed_) co_return canceled();
   if (auto cached = self->cache_.get(name, std::chrono::steady_clock::now())) co_return *cached;
-  self->follow_system();
+  self->begin_anew_if_due();
   if (!self->status_) co_return self->status_.error();
   auto lookup = self->lookup_of(name);
   if (!lookup) co_return Error{Errno::nobufs, "resolve " + name + ": too many look-ups at once"};

@@ -303,6 +303,33 @@ TEST_F(SystemDns, KnowsLocalhostWithoutAsking) {
   asking->close();
 }
 
+// Out of descriptors, c-ares would go on with 127.0.0.1 and never look again.
+TEST_F(SystemDns, IsReadOnceThereAreDescriptorsAgain) {
+  std::unique_ptr<ScriptedDns> server;
+  try {
+    server = std::make_unique<ScriptedDns>("127.0.0.79", 53);
+  } catch (const std::system_error& error) {
+    GTEST_SKIP() << "needs port 53: " << error.what();
+  }
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "resolv.conf") << "nameserver 127.0.0.79\n";
+  const ResolverOptions options{{}, seconds(30), kIpv4Only, directory / "resolv.conf"};
+  make_resolver(loop(), options)->close();
+  std::shared_ptr<Resolver> asking;
+  {
+    NoDescriptors none;
+    asking = make_resolver(loop(), options);
+    EXPECT_EQ(code_of(run(asking->resolve("a.example"))), Errno::nfile);
+    EXPECT_EQ(code_of(run(asking->resolve("a.example"))), Errno::nfile);
+  }
+  auto asked = start(asking->resolve("a.example"));
+  run_until([&] { return asked->done() || server->has_query(); });
+  ASSERT_TRUE(server->has_query());
+  server->answer(server->receive(), 0, {ScriptedDns::a_record("192.0.2.1", 60)});
+  EXPECT_EQ(code_of(finish(asked)), Errno::success);
+  asking->close();
+}
+
 // resolv.conf names servers without a port, so this one has to be at 53.
 TEST_F(SystemDns, FollowsTheSystemsServersWhenTheyChange) {
   std::unique_ptr<ScriptedDns> first, second;
