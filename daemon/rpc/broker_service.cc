@@ -104,8 +104,9 @@ Task<grpc::Status> stream_accept(SessionPtr session, const v1::StreamAcceptReque
   co_return answer(reply, made);
 }
 
-Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request, v1::ResolveReply& reply, UnaryRpc&) {
-  auto addresses = co_await calls::resolve(session, handle_of(request.protocol()), request.name());
+Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request, v1::ResolveReply& reply,
+                           UnaryRpc& rpc) {
+  auto addresses = co_await calls::resolve(session, handle_of(request.protocol()), request.name(), rpc.call());
   if (!addresses) co_return refuse(reply, addresses.error());
   for (const auto& address : *addresses) reply.add_addresses(policy::to_string(address));
   co_return grpc::Status::OK;

@@ -94,5 +94,42 @@ TEST_F(LimitsTest, RepliesOfReflectionThatNobodyTakesAreFew) {
   EXPECT_TRUE(RawSession(host).opened());
 }
 
+TEST_F(LimitsTest, AResolveThatIsCancelledIsOver) {
+  Host host(socket_path());
+  RawSession session(host);
+  v1::ResolveRequest request;
+  request.set_session(session.token());
+  request.set_protocol(session.protocol("net").handle());
+  request.set_name("a.slow.test");
+  RawHttp2 raw(socket_path());
+  constexpr uint64_t kCalls = 50;
+  std::vector<uint32_t> streams;
+  for (uint64_t i = 0; i < kCalls; ++i) {
+    streams.push_back(raw.call(kResolve));
+    raw.message(streams.back(), request.SerializeAsString());
+  }
+  silent_dns_.wait(POLLIN);
+  eventually([&] { return calls() == 1 + kCalls; });
+  for (const uint32_t stream : streams) raw.cancel(stream);
+  eventually([&] { return calls() == 1; });
+}
+
+TEST_F(LimitsTest, AConnectByNameThatIsGivenUpWaitsForNoAnswer) {
+  Host host(socket_path());
+  RawSession session(host);
+  const auto control = session.open("net", "0.0.0.0:0");
+  constexpr size_t kConnects = 5;
+  for (size_t i = 0; i < kConnects; ++i) {
+    const auto connection = session.connect(control.handle(), "b.slow.test:80", true);
+    ASSERT_EQ(connection.error(), v1::SUCCESS);
+    EXPECT_EQ(session.close(connection.handle()), v1::SUCCESS);
+  }
+  // The verdict is recorded when the look-up has ended.
+  eventually([&] { return records("\"event\":\"decision\"", "b.slow.test:80") == kConnects; });
+  ASSERT_EQ(session.connect(control.handle(), "c.slow.test:80", true).error(), v1::SUCCESS);
+  session.abandon();
+  eventually([&] { return records("\"event\":\"decision\"", "c.slow.test:80") == 1; });
+}
+
 }  // namespace
 }  // namespace wasi_netd::test
