@@ -112,10 +112,16 @@ Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request
   co_return grpc::Status::OK;
 }
 
+std::optional<Charge> charge_buffers(Session& session, size_t bytes) {
+  auto charge = session.buffers_quota().charge(bytes);
+  if (!charge) session.tenant().audit().quota(session.subject(), "buffers", session.buffers_quota().used());
+  return charge;
+}
+
 Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::ReadReply& reply, UnaryRpc& rpc) {
   if (request.max() == 0) co_return malformed("max is 0");
   const size_t room = std::min<size_t>(request.max(), kChunk);
-  auto charge = session->buffers_quota().charge(room);
+  auto charge = charge_buffers(*session, room);
   if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
   rpc.hold(session, std::move(*charge));
   std::string& data = *reply.mutable_data();
@@ -134,7 +140,7 @@ Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::
 Task<grpc::Status> write(SessionPtr session, const v1::WriteRequest& request, v1::WriteReply& reply, UnaryRpc& rpc) {
   if (request.data().size() > kChunk) co_return malformed("data over 64 KiB");
   if (request.data().empty()) co_return grpc::Status::OK;
-  auto charge = session->buffers_quota().charge(request.data().size());
+  auto charge = charge_buffers(*session, request.data().size());
   if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
   rpc.hold(session, std::move(*charge));
   auto sent = co_await calls::write(session, handle_of(request.stream()), boost::asio::buffer(request.data()),

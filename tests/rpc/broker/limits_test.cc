@@ -131,5 +131,24 @@ TEST_F(LimitsTest, AConnectByNameThatIsGivenUpWaitsForNoAnswer) {
   eventually([&] { return records("\"event\":\"decision\"", "c.slow.test:80") == 1; });
 }
 
+TEST_F(LimitsTest, AReadOrWriteWithoutBuffersIsRecorded) {
+  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  Host host(socket_path());
+  RawSession session(host);
+  const auto control = session.open("net", "0.0.0.0:0");
+  const auto stream = [&] {
+    const auto connection = session.connect(control.handle(), "127.0.0.1:" + std::to_string(listener.local_port()));
+    const auto made = session.stream_create(connection);
+    EXPECT_EQ(made.error(), v1::SUCCESS);
+    return made.handle();
+  };
+  const std::string busy = stream(), poor = stream();
+  RawTransfer transfer(host, session.token(), busy);
+  ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+  EXPECT_EQ(session.read(poor, true).error(), v1::NOBUFS);
+  EXPECT_EQ(session.write(poor, std::string(60'000, 'x')).error(), v1::NOBUFS);
+  eventually([&] { return records("\"event\":\"quota\"", "\"limit\":\"buffers\"") == 2; });
+}
+
 }  // namespace
 }  // namespace wasi_netd::test
