@@ -36,7 +36,7 @@ Result<uint32_t> poll(Session&, const Token& handle, uint32_t interest);
 Result<policy::Endpoint> local_address(Session&, const Token& handle);
 Result<policy::Endpoint> peer_address(Session&, const Token& handle);
 Result<std::string> transport_name(Session&, const Token& handle);
-Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr, Token protocol, std::string name);
+Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr, Token protocol, std::string name, Call&);
 Status set_option(Session&, const Token& handle, net::Option, uint32_t value);
 Result<uint32_t> get_option(Session&, const Token& handle, net::Option);
 

@@ -30,6 +30,7 @@ static_assert(kReserve == policy::kLeastBuffers, "a policy with less would let n
 
 // From a gRPC thread.
 grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* start_transfer(broker::Tenant&,
-                                                                                grpc::CallbackServerContext*);
+                                                                                grpc::CallbackServerContext*,
+                                                                                CallLimit::Slot);
 
 }  // namespace wasi_netd::rpc
