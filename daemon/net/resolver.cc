@@ -236,8 +236,7 @@ std::shared_ptr<Lookup> AresResolver::lookup_of(const std::string& name) {
   if (waiting_ >= kMaxWaiting) return nullptr;
   // One past its deadline is nobody's any more: those who waited for it had left before.
   const auto running = lookups_.find(name);
-  if (running != lookups_.end() && running->second->deadline > std::chrono::steady_clock::now())
-    return running->second;
+  if (running != lookups_.end() && running->second->deadline > std::chrono::steady_clock::now()) return running->second;
   if (queries_ >= kMaxQueries) return nullptr;
   auto lookup = std::make_shared<Lookup>(options_.timeout);
   lookups_.insert_or_assign(name, lookup);
