@@ -188,14 +188,15 @@ Daemon::Counts Daemon::counts() const {
   for (const auto& served : state_->tenants) {
     const Counts one = state_->on_loop(served, [&] {
       broker::Tenant& tenant = served.server->tenant();
-      return Counts{served.server->host_count(), tenant.session_count(), tenant.handles_quota().used(),
-                    tenant.connections_quota().used(), tenant.buffers_quota().used()};
+      return Counts{served.server->host_count(),       tenant.session_count(),        tenant.handles_quota().used(),
+                    tenant.connections_quota().used(), tenant.buffers_quota().used(), served.server->call_count()};
     });
     total.host_connections += one.host_connections;
     total.sessions += one.sessions;
     total.handles += one.handles;
     total.connections += one.connections;
     total.buffers += one.buffers;
+    total.calls += one.calls;
   }
   return total;
 }

@@ -35,7 +35,7 @@ class Daemon {
 
   struct Counts {  // live objects, summed over the tenants; for tests and the final log line
     size_t host_connections = 0, sessions = 0, handles = 0, connections = 0;
-    uint64_t buffers = 0;
+    uint64_t buffers = 0, calls = 0;
   };
   Counts counts() const;
 

@@ -1,6 +1,7 @@
 #include "daemon/app/log.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <unistd.h>
@@ -17,6 +18,7 @@ namespace wasi_netd {
 namespace {
 
 constexpr size_t kQueue = 4096;  // lines
+constexpr std::chrono::milliseconds kLastWords{500};
 
 void write_all(std::string_view text) {
   while (!text.empty()) {
@@ -50,7 +52,9 @@ class LogSink final : public spdlog::sinks::base_sink<std::mutex> {
       write_all(std::string(line) + "\n");
     }
   }
-  void flush_() override {}
+  void flush_() override {
+    if (writer_) (void)writer_->flush(kLastWords);
+  }
 
   std::unique_ptr<LineWriter> writer_;
 };
@@ -59,7 +63,9 @@ Log::Log() : sink_(std::make_shared<LogSink>()) {
   // No end of line in the pattern: the writer adds its own.
   sink_->set_formatter(
       std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc, ""));
-  spdlog::set_default_logger(std::make_shared<spdlog::logger>("", sink_));
+  auto logger = std::make_shared<spdlog::logger>("", sink_);
+  logger->flush_on(spdlog::level::critical);
+  spdlog::set_default_logger(std::move(logger));
 }
 
 Log::~Log() { sink_->exchange(nullptr); }

@@ -5,7 +5,8 @@
 //
 // Until start_queue() a line is written by the caller; from then on by one thread behind a bounded queue, so that a
 // stderr nobody reads holds up no loop (line_writer.h). Control characters of a message are written as \xNN: what came
-// from a host cannot forge a line. Main thread, but messages may come from any.
+// from a host cannot forge a line. A `critical` message, after which the process ends, is waited for, but not for long.
+// Main thread, but messages may come from any.
 #include <memory>
 #include <string>
 

@@ -17,6 +17,7 @@
 #include "daemon/app/config.h"
 #include "daemon/app/daemon.h"
 #include "daemon/app/isolation.h"
+#include "daemon/app/library_log.h"
 #include "daemon/app/log.h"
 #include "daemon/app/service_manager.h"
 #include "daemon/net/tls/tls.h"
@@ -139,6 +140,9 @@ int serve(Config config, const Policies& policies, Log& log) {
     complain(done.error().detail);
     return kFailed;
   }
+  // Before the first host can make anything be logged.
+  if (auto done = log.start_queue(); !done) spdlog::warn("stderr stays without a queue: {}", done.error().detail);
+  log_libraries();
   const auto drain_limit = config.drain;
   config.drain = std::chrono::milliseconds(0);  // drain() above waits: a second signal must end it
   auto daemon = Daemon::start(config, policies);
@@ -146,7 +150,6 @@ int serve(Config config, const Policies& policies, Log& log) {
     complain(daemon.error().detail);
     return kFailed;
   }
-  if (auto done = log.start_queue(); !done) spdlog::warn("stderr stays without a queue: {}", done.error().detail);
 
   const std::string status = counted(policies.tenants.size(), "tenant") + " in " + config.runtime_dir;
   spdlog::info("ready: {}", status);

@@ -25,7 +25,7 @@ class Audit {
   // A verdict. `asked` is the address as the guest gave it; `resolved` what it stands for, as far as judged.
   void decision(const AuditSubject&, policy::Operation, std::string_view asked,
                 const std::vector<policy::Endpoint>& resolved, const policy::Decision&);
-  // A limit was met: "sessions", "handles", "connections", "buffers", "host_connections".
+  // A limit was met: "sessions", "handles", "connections", "buffers", "host_connections", "calls".
   void quota(const AuditSubject&, std::string_view limit, uint64_t value);
   // A process at the tenant's socket: admitted, or (`refused_before` set) disconnected, with the number of refusals
   // since the last record of one.

@@ -40,7 +40,7 @@ struct ConnectionFacts {
   net::ConnectionInfo negotiated;  // empty until the connection stands
 };
 Result<ConnectionFacts> connection_info(Session&, const Token& handle);
-Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr, Token protocol, std::string name);
+Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr, Token protocol, std::string name, Call&);
 Status set_option(Session&, const Token& handle, net::Option, uint32_t value);
 Result<uint32_t> get_option(Session&, const Token& handle, net::Option);
 

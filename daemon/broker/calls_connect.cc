@@ -32,7 +32,11 @@ bool proxy_resolves(const policy::Protocol& protocol) {
 // From a judged name to a dial. In the background: the connection says how it went.
 Task<void> run_connect_by_name(std::shared_ptr<Connection> connection, policy::Request request, std::string asked,
                                policy::Decision decision, std::optional<policy::Family> family) {
-  auto permitted = co_await resolve_permitted(connection->session_share(), std::move(request), asked, decision);
+  Call waiting;
+  connection->on_give_up([&waiting] { waiting.cancel(); });
+  auto permitted =
+      co_await resolve_permitted(connection->session_share(), std::move(request), asked, decision, waiting);
+  connection->on_give_up(nullptr);
   if (connection->state() != ConnectionState::kConnecting) co_return;  // given up meanwhile
   if (!permitted) {
     connection->fail(permitted.error());
@@ -180,7 +184,7 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
   co_return made;
 }
 
-Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr session, Token token, std::string text) {
+Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr session, Token token, std::string text, Call& call) {
   auto handle = session->find(token, Kind::kProtocol, right::net_resolve);
   if (!handle) co_return handle.error();
   const policy::Protocol& protocol = static_cast<Protocol&>(*(*handle)->object).policy();
@@ -195,7 +199,7 @@ Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr session, Token t
     session->tenant().audit().decision(session->subject(protocol.name), request.operation, text, {}, decision);
     co_return Error{Errno::acces, decision.reason};
   }
-  auto permitted = co_await resolve_permitted(session, std::move(request), text, decision);
+  auto permitted = co_await resolve_permitted(session, std::move(request), text, decision, call);
   if (!permitted) co_return permitted.error();
   std::vector<policy::IpAddress> addresses;
   for (const policy::Endpoint& endpoint : permitted->endpoints) {

@@ -43,6 +43,8 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   // Runs in the background: from kConnecting to kConnected or kFailed, to the first of `targets` that answers (to the
   // first one with a bound socket), on the path of the connection's protocol.
   void dial(std::vector<policy::Endpoint> targets);
+  // Before dial(): `stop` runs when nobody waits for the outcome any more; nullptr takes it back.
+  void on_give_up(std::function<void()> stop) { cancel_dial_ = std::move(stop); }
   // Connected already: an accepted peer.
   void adopt(std::shared_ptr<net::Connection>);
   // An accepted peer that must prove itself first: kConnected or kFailed when this completes.

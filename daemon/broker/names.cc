@@ -8,7 +8,8 @@ namespace {
 // A static entry of `hosts:` does not change while the policy is the same.
 constexpr std::chrono::seconds kStaticTtl{3600};
 
-Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string protocol_name, std::string name) {
+Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string protocol_name, std::string name,
+                                  Call& call) {
   const policy::Protocol* protocol = session->tenant().policy().protocol(protocol_name);
   if (!protocol) co_return Error{Errno::notcapable, "protocol is gone"};
   const auto fixed = protocol->resolver.hosts.find(name);
@@ -16,7 +17,11 @@ Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string 
     net::Answer answer{fixed->second, kStaticTtl};
     co_return answer;
   }
-  auto found = co_await session->tenant().runtime(*protocol).resolver().resolve(std::move(name));
+  if (call.cancelled()) co_return Error{Errno::canceled, "call cancelled"};
+  boost::asio::cancellation_signal stop;
+  call.on_cancel([&stop] { stop.emit(boost::asio::cancellation_type::terminal); });
+  auto found = co_await session->tenant().runtime(*protocol).resolver().resolve(std::move(name), stop.slot());
+  call.on_cancel(nullptr);
   // `again` would mean something else to a guest with a non-blocking fd.
   if (!found && found.error().code == Errno::again) co_return Error{Errno::io, found.error().detail};
   co_return found;
@@ -41,10 +46,10 @@ policy::Decision judge(const Session& session, policy::Request& request) {
 }
 
 Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session> session, policy::Request request, std::string asked,
-                                          policy::Decision name_decision) {
+                                          policy::Decision name_decision, Call& call) {
   Tenant& tenant = session->tenant();
   const auto target = std::get<policy::NameEndpoint>(request.endpoint);
-  auto answer = co_await look_up(session, request.protocol, target.name);
+  auto answer = co_await look_up(session, request.protocol, target.name, call);
   const AuditSubject who = session->subject(request.protocol);
   if (!answer) {
     tenant.audit().decision(who, request.operation, asked, {}, name_decision);

@@ -74,7 +74,8 @@ class Tenant {
   // Runs a flow on the loop, held by the gate; stop() waits for it. False, and nothing runs, after stop() began.
   bool spawn(Task<void> flow);
 
-  // No new sessions, controls and connections; the sessions that exist are told. `idle`, if any, runs when none is left (at once, or later).
+  // No new sessions, controls and connections; the sessions that exist are told. `idle`, if any, runs when none is left
+  // (at once, or later).
   void drain(std::function<void()> idle);
   // Aborts every session and connection; `done` runs on the loop when the last flow has ended.
   void stop(std::function<void()> done);

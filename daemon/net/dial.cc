@@ -36,8 +36,11 @@ std::vector<policy::Endpoint> interleave_families(std::vector<policy::Endpoint> 
 namespace {
 
 constexpr std::chrono::milliseconds kAttemptDelay{250};  // RFC 8305 section 5, the recommended value
-// Attempts run side by side and each holds a descriptor, all for one connection that was asked for.
 constexpr size_t kMaxTargets = 16;
+// Attempts run side by side and each holds a descriptor, all for one connection that was asked for. Where the next one
+// finds no room, the oldest makes room: it has had time for a SYN that was lost and sent again after a second.
+constexpr size_t kMaxRunning = 4;
+constexpr std::chrono::milliseconds kCrowdedDelay{2000};
 
 class Race final : public Dial, public std::enable_shared_from_this<Race> {
  public:
@@ -79,11 +82,15 @@ class Race final : public Dial, public std::enable_shared_from_this<Race> {
   }
 
   void start_next() {
+    if (attempts_.size() == kMaxRunning) {
+      attempts_.front()->close();  // its socket is closed at once, its outcome follows
+      attempts_.erase(attempts_.begin());
+    }
     auto attempt = std::make_shared<Connector>(loop_, targets_[started_++]);
     attempts_.push_back(attempt);
     due_ = false;
     if (started_ < targets_.size()) {
-      delay_.expires_after(kAttemptDelay);
+      delay_.expires_after(attempts_.size() < kMaxRunning ? kAttemptDelay : kCrowdedDelay);
       delay_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
         if (!ec) self->next_is_due();
       });
@@ -93,15 +100,19 @@ class Race final : public Dial, public std::enable_shared_from_this<Race> {
 
   static Task<void> attempt_task(Self self, std::shared_ptr<Connector> attempt) {
     auto outcome = co_await attempt->run();
-    std::erase(self->attempts_, attempt);
+    const bool gave_way = std::erase(self->attempts_, attempt) == 0;
     if (!outcome) {
-      self->last_error_ = outcome.error();
+      self->last_error_ = gave_way ? Error{Errno::timedout, "connect: gave way to the next address"} : outcome.error();
     } else if (self->winner_ || self->canceled_) {
       (*outcome)->abort();  // connected in the same turn of the loop as the winner, or as cancel()
     } else {
       self->winner_ = std::move(*outcome);
     }
-    self->next_is_due();
+    if (gave_way) {
+      self->changed_.set();
+    } else {
+      self->next_is_due();
+    }
   }
 
   void next_is_due() {

@@ -19,6 +19,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
 
@@ -135,7 +136,8 @@ Result<std::shared_ptr<Bound>> bind_stream(Loop, const Endpoint&);
 // (RFC 8305 sections 4 and 5); the first that connects wins, the others are closed. One address: one attempt.
 // A Unix path is opened with openat2 RESOLVE_NO_SYMLINKS and connected through /proc/self/fd, so the judged path is the
 // dialled one; a Unix listener with a full backlog refuses. A socket that reached itself was refused: nobody else was
-// there. At most 16 addresses are tried. The error is that of the last attempt to fail.
+// there. At most 16 addresses are tried, at most 4 at the same time: where the fifth finds no room for 2 s, the oldest
+// attempt is given up for it. The error is that of the last attempt to fail.
 class Dial {
  public:
   virtual ~Dial() = default;
@@ -147,7 +149,8 @@ std::shared_ptr<Dial> dial_stream(Loop, std::vector<Endpoint> targets);
 
 // Names to addresses through c-ares on this loop (no threads). One per protocol object. The name is asked as it is, no
 // search domains. The same name asked twice at once is one query. Answers have at most 64 addresses and are kept for
-// their TTL, an hour at most, 1024 names of them; that a name does not exist is not kept.
+// their TTL, an hour at most, 1024 names of them; that a name does not exist is not kept. A query goes on when those
+// who waited for it have left: its answer is as good for the next.
 struct Answer {
   std::vector<policy::IpAddress> addresses;
   std::chrono::seconds ttl;
@@ -162,9 +165,11 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
   // `noent`: no such name or no address in these families; `timedout`; `again`: the server failed (SERVFAIL) - all as
-  // Errno in Error.
-  virtual Task<Result<Answer>> resolve(std::string name) = 0;  // `nobufs`: 1024 queries are under way
-  virtual void close() = 0;                                    // pending look-ups end with `canceled`
+  // Errno in Error. `nobufs`: 1024 queries are under way, or 8192 callers wait. `nfile`: no descriptor to read the
+  // system's configuration with; the next look-up tries again. `canceled`: something was emitted to `stop`, which ends
+  // this wait and no other.
+  virtual Task<Result<Answer>> resolve(std::string name, asio::cancellation_slot stop = {}) = 0;
+  virtual void close() = 0;  // pending look-ups end with `canceled`
 };
 std::shared_ptr<Resolver> make_resolver(Loop, ResolverOptions);
 

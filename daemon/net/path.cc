@@ -125,7 +125,10 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
     const Endpoint& proxy = self->path_->proxy->address;
     const auto* name = std::get_if<policy::NameEndpoint>(&proxy);
     if (!name) co_return std::vector<Endpoint>(1, proxy);
-    auto answer = co_await self->path_->proxy_resolver->resolve(name->name);
+    asio::cancellation_signal stop;
+    if (!self->on_cancel([&stop] { stop.emit(asio::cancellation_type::terminal); })) co_return canceled();
+    auto answer = co_await self->path_->proxy_resolver->resolve(name->name, stop.slot());
+    self->stop_ = nullptr;
     if (self->canceled_) co_return canceled();
     if (!answer) co_return self->of_proxy(answer.error());
     std::vector<Endpoint> addresses;

@@ -5,8 +5,11 @@
 // an answer is put down in its Lookup and those who wait are woken through the loop.
 #include <algorithm>
 #include <ares.h>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fcntl.h>
+#include <list>
 #include <unordered_map>
 #include <utility>
 
@@ -19,12 +22,14 @@
 #include "daemon/net/answer_cache.h"
 #include "daemon/net/dns_answer.h"
 #include "daemon/net/socket.h"
+#include "daemon/net/unique_fd.h"
 
 namespace wasi_netd::net {
 namespace {
 
 constexpr size_t kMaxCachedNames = 1024;
 constexpr size_t kMaxQueries = 1024;  // under way in c-ares
+constexpr size_t kMaxWaiting = 8192;  // callers
 // What DNS servers and networks carry without fragments (DNS Flag Day 2020); what is larger comes over TCP.
 constexpr int kUdpPayload = 1232;
 constexpr std::chrono::milliseconds kMinTimeout{300};  // what c-ares works with; a shorter deadline still holds
@@ -34,14 +39,15 @@ constexpr int kUsualServers = 3;  // resolv.conf(5) has at most this many
 
 // One query for one name and everybody who waits for it.
 struct Lookup {
-  explicit Lookup(Loop loop) : ended(loop) {}
-  Timer ended;  // expires at the deadline; canceled when `outcome` is there
+  explicit Lookup(std::chrono::milliseconds timeout) : deadline(std::chrono::steady_clock::now() + timeout) {}
+  const std::chrono::steady_clock::time_point deadline;
   std::optional<Result<Answer>> outcome;
+  std::list<Timer*> waiting;  // each expires at the deadline; canceled when `outcome` is there
 
   void end(Result<Answer> with) {
     if (outcome) return;
     outcome = std::move(with);
-    ended.cancel();
+    for (Timer* one : waiting) one->cancel();
   }
 };
 
@@ -70,6 +76,13 @@ FileState state_of(const std::string& path) {
   return {file.st_ino, file.st_mtim};
 }
 
+// c-ares takes a file that it cannot open for an empty one, and would ask 127.0.0.1 from then on.
+Status can_read(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.valid() || errno == ENOENT) return Status();
+  return Error{Errno::nfile, system_error(errno, "resolver: " + path).detail};
+}
+
 class AresResolver final : public Resolver, public std::enable_shared_from_this<AresResolver> {
  public:
   AresResolver(Loop loop, ResolverOptions options) : loop_(loop), options_(std::move(options)), tick_(loop) {
@@ -78,7 +91,9 @@ class AresResolver final : public Resolver, public std::enable_shared_from_this<
   }
   ~AresResolver() override { stop(); }
 
-  Task<Result<Answer>> resolve(std::string name) override { return resolve_task(shared_from_this(), std::move(name)); }
+  Task<Result<Answer>> resolve(std::string name, asio::cancellation_slot stop) override {
+    return resolve_task(shared_from_this(), std::move(name), stop);
+  }
 
   void close() override {
     closed_ = true;
@@ -97,10 +112,11 @@ class AresResolver final : public Resolver, public std::enable_shared_from_this<
 
   Status start();
   Status set_servers();
-  // Begins anew when the system's servers may have changed; between queries, since it would end those under way.
-  void follow_system();
+  // Begins anew when it could not begin, or when the system's servers may have changed: between queries, since it would
+  // end those under way.
+  void begin_anew_if_due();
   void stop();
-  static Task<Result<Answer>> resolve_task(Self, std::string name);
+  static Task<Result<Answer>> resolve_task(Self, std::string name, asio::cancellation_slot stop);
   // The one that runs already, or a new one; nullptr: there are too many.
   std::shared_ptr<Lookup> lookup_of(const std::string& name);
   void forget(const std::string& name, const std::shared_ptr<Lookup>&);
@@ -118,8 +134,8 @@ class AresResolver final : public Resolver, public std::enable_shared_from_this<
   FileState system_;  // resolv_conf as the channel knows it
   Status status_;     // why there is no channel
   bool closed_ = false;
-  size_t queries_ = 0;
-  std::unordered_map<std::string, std::shared_ptr<Lookup>> lookups_;  // that a caller still waits for
+  size_t queries_ = 0, waiting_ = 0;
+  std::unordered_map<std::string, std::shared_ptr<Lookup>> lookups_;  // without an answer, the last one of each name
   std::unordered_map<ares_socket_t, std::shared_ptr<Watch>> watches_;
   AnswerCache cache_{kMaxCachedNames};
   Timer tick_;  // c-ares's next retry or give-up
@@ -153,6 +169,9 @@ Status AresResolver::start() {
   ares.resolvconf_path = options_.resolv_conf.data();
   mask |= ARES_OPT_RESOLVCONF;
   system_ = state_of(options_.resolv_conf);
+  if (options_.servers.empty()) {
+    if (auto readable = can_read(options_.resolv_conf); !readable) return readable.error();
+  }
   int made = ares_init_options(&channel_, &ares, mask);
   if (made != ARES_SUCCESS) {
     channel_ = nullptr;
@@ -178,8 +197,9 @@ Status AresResolver::set_servers() {
   return Status();
 }
 
-void AresResolver::follow_system() {
-  if (!options_.servers.empty() || queries_ > 0 || state_of(options_.resolv_conf) == system_) return;
+void AresResolver::begin_anew_if_due() {
+  if (queries_ > 0) return;
+  if (status_ && (!options_.servers.empty() || state_of(options_.resolv_conf) == system_)) return;
   stop();
   status_ = start();
 }
@@ -189,25 +209,37 @@ void AresResolver::stop() {
   if (channel_) ares_destroy(std::exchange(channel_, nullptr));
 }
 
-Task<Result<Answer>> AresResolver::resolve_task(Self self, std::string name) {
+Task<Result<Answer>> AresResolver::resolve_task(Self self, std::string name, asio::cancellation_slot stop) {
   if (self->closed_) co_return canceled();
   if (auto cached = self->cache_.get(name, std::chrono::steady_clock::now())) co_return *cached;
-  self->follow_system();
+  self->begin_anew_if_due();
   if (!self->status_) co_return self->status_.error();
   auto lookup = self->lookup_of(name);
   if (!lookup) co_return Error{Errno::nobufs, "resolve " + name + ": too many look-ups at once"};
-  if (!lookup->outcome) co_await lookup->ended.async_wait(kTuple);
+  if (!lookup->outcome) {
+    Timer patience(self->loop_, lookup->deadline);
+    const auto place = lookup->waiting.insert(lookup->waiting.end(), &patience);
+    ++self->waiting_;
+    if (stop.is_connected()) stop.assign([&patience](asio::cancellation_type) { patience.cancel(); });
+    auto [ec] = co_await patience.async_wait(kTuple);
+    if (stop.is_connected()) stop.clear();
+    --self->waiting_;
+    lookup->waiting.erase(place);
+    if (!lookup->outcome && ec) co_return canceled();  // this caller's wait alone
+  }
   if (lookup->outcome) co_return *lookup->outcome;
   self->forget(name, lookup);  // the next caller asks again
   co_return error_of(ARES_ETIMEOUT, name);
 }
 
 std::shared_ptr<Lookup> AresResolver::lookup_of(const std::string& name) {
-  if (auto running = lookups_.find(name); running != lookups_.end()) return running->second;
+  if (waiting_ >= kMaxWaiting) return nullptr;
+  // One past its deadline is nobody's any more: those who waited for it had left before.
+  const auto running = lookups_.find(name);
+  if (running != lookups_.end() && running->second->deadline > std::chrono::steady_clock::now()) return running->second;
   if (queries_ >= kMaxQueries) return nullptr;
-  auto lookup = std::make_shared<Lookup>(loop_);
-  lookup->ended.expires_after(options_.timeout);
-  lookups_.emplace(name, lookup);
+  auto lookup = std::make_shared<Lookup>(options_.timeout);
+  lookups_.insert_or_assign(name, lookup);
   ask(name, lookup);
   return lookup;
 }

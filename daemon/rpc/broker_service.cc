@@ -38,18 +38,13 @@ auto lost(Tenant& tenant, const Request* request, Reply* reply) {
   return [&tenant, request, reply] { close_lost(tenant, request->session(), *reply); };
 }
 
-// A call that never waits. `body(session, request, reply)` returns the rpc's status.
-template <class Request, class Reply, class Body>
-UnaryRpc* run_now(Tenant& tenant, grpc::CallbackServerContext* context, const Request* request, Reply* reply,
-                  Body body) {
-  const auto start = [&tenant, request, reply, body](const RpcPtr& rpc) {
-    const SessionPtr session = session_of(tenant, request->session());
-    rpc->finish(session ? body(*session, *request, *reply) : unknown_session());
-  };
-  return UnaryRpc::run(tenant.loop(), context, start, lost(tenant, request, reply));
+grpc::ServerUnaryReactor* refused(grpc::CallbackServerContext* context, grpc::Status status) {
+  auto* reactor = context->DefaultReactor();
+  reactor->Finish(std::move(status));
+  return reactor;
 }
 
-// A call that may wait. `body(session, request, reply, rpc)` is a coroutine function.
+// A call that may wait: the body is a coroutine function.
 template <class Request, class Reply>
 using Waiting = Task<grpc::Status> (*)(SessionPtr, const Request&, Reply&, UnaryRpc&);
 
@@ -58,20 +53,6 @@ Task<void> run_flow(RpcPtr rpc, SessionPtr session, const Request* request, Repl
                     Waiting<Request, Reply> body) {
   grpc::Status status = co_await body(session, *request, *reply, *rpc);
   rpc->finish(std::move(status));
-}
-
-template <class Request, class Reply>
-UnaryRpc* run_waiting(Tenant& tenant, grpc::CallbackServerContext* context, const Request* request, Reply* reply,
-                      Waiting<Request, Reply> body) {
-  const auto start = [&tenant, request, reply, body](const RpcPtr& rpc) {
-    const SessionPtr session = session_of(tenant, request->session());
-    if (!session) {
-      rpc->finish(unknown_session());
-    } else if (!tenant.spawn(run_flow(rpc, session, request, reply, body))) {
-      rpc->finish(stopping());
-    }
-  };
-  return UnaryRpc::run(tenant.loop(), context, start, lost(tenant, request, reply));
 }
 
 // A handle token that is not 16 bytes names nothing: it answers badf like any other unknown one.
@@ -123,17 +104,24 @@ Task<grpc::Status> stream_accept(SessionPtr session, const v1::StreamAcceptReque
   co_return answer(reply, made);
 }
 
-Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request, v1::ResolveReply& reply, UnaryRpc&) {
-  auto addresses = co_await calls::resolve(session, handle_of(request.protocol()), request.name());
+Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request, v1::ResolveReply& reply,
+                           UnaryRpc& rpc) {
+  auto addresses = co_await calls::resolve(session, handle_of(request.protocol()), request.name(), rpc.call());
   if (!addresses) co_return refuse(reply, addresses.error());
   for (const auto& address : *addresses) reply.add_addresses(policy::to_string(address));
   co_return grpc::Status::OK;
 }
 
+std::optional<Charge> charge_buffers(Session& session, size_t bytes) {
+  auto charge = session.buffers_quota().charge(bytes);
+  if (!charge) session.tenant().audit().quota(session.subject(), "buffers", session.buffers_quota().used());
+  return charge;
+}
+
 Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::ReadReply& reply, UnaryRpc& rpc) {
   if (request.max() == 0) co_return malformed("max is 0");
   const size_t room = std::min<size_t>(request.max(), kChunk);
-  auto charge = session->buffers_quota().charge(room);
+  auto charge = charge_buffers(*session, room);
   if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
   rpc.hold(session, std::move(*charge));
   std::string& data = *reply.mutable_data();
@@ -152,7 +140,7 @@ Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::
 Task<grpc::Status> write(SessionPtr session, const v1::WriteRequest& request, v1::WriteReply& reply, UnaryRpc& rpc) {
   if (request.data().size() > kChunk) co_return malformed("data over 64 KiB");
   if (request.data().empty()) co_return grpc::Status::OK;
-  auto charge = session->buffers_quota().charge(request.data().size());
+  auto charge = charge_buffers(*session, request.data().size());
   if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
   rpc.hold(session, std::move(*charge));
   auto sent = co_await calls::write(session, handle_of(request.stream()), boost::asio::buffer(request.data()),
@@ -164,13 +152,53 @@ Task<grpc::Status> write(SessionPtr session, const v1::WriteRequest& request, v1
 
 }  // namespace
 
+std::optional<CallLimit::Slot> BrokerService::enter() {
+  auto slot = calls_.enter();
+  if (!slot) {
+    boost::asio::post(tenant_.loop(), [&tenant = tenant_, used = calls_.used()] {
+      tenant.audit().quota({tenant.name(), {}, {}, {}}, "calls", used);
+    });
+  }
+  return slot;
+}
+
+// A call that never waits. `body(session, request, reply)` returns the rpc's status.
+template <class Request, class Reply, class Body>
+grpc::ServerUnaryReactor* BrokerService::run_now(grpc::CallbackServerContext* context, const Request* request,
+                                                 Reply* reply, Body body) {
+  auto slot = enter();
+  if (!slot) return refused(context, too_many_calls());
+  const auto start = [&tenant = tenant_, request, reply, body](const RpcPtr& rpc) {
+    const SessionPtr session = session_of(tenant, request->session());
+    rpc->finish(session ? body(*session, *request, *reply) : unknown_session());
+  };
+  return UnaryRpc::run(tenant_.loop(), context, std::move(*slot), start, lost(tenant_, request, reply));
+}
+
+// A call that may wait. `body` is a Waiting.
+template <class Request, class Reply, class Body>
+grpc::ServerUnaryReactor* BrokerService::run_waiting(grpc::CallbackServerContext* context, const Request* request,
+                                                     Reply* reply, Body body) {
+  auto slot = enter();
+  if (!slot) return refused(context, too_many_calls());
+  const auto start = [&tenant = tenant_, request, reply, body](const RpcPtr& rpc) {
+    const SessionPtr session = session_of(tenant, request->session());
+    if (!session) {
+      rpc->finish(unknown_session());
+    } else if (!tenant.spawn(run_flow<Request, Reply>(rpc, session, request, reply, body))) {
+      rpc->finish(stopping());
+    }
+  };
+  return UnaryRpc::run(tenant_.loop(), context, std::move(*slot), start, lost(tenant_, request, reply));
+}
+
 #define WASI_NETD_NOW(name, Request, Reply)                                                                          \
   grpc::ServerUnaryReactor* BrokerService::name(grpc::CallbackServerContext* context, const v1::Request* request_in, \
                                                 v1::Reply* reply_out) {                                              \
     const auto body = [](Session & session, const v1::Request& request, v1::Reply& reply) -> grpc::Status
-#define WASI_NETD_END                                            \
-  ;                                                              \
-  return run_now(tenant_, context, request_in, reply_out, body); \
+#define WASI_NETD_END                                   \
+  ;                                                     \
+  return run_now(context, request_in, reply_out, body); \
   }
 
 WASI_NETD_NOW(Open, OpenRequest, HandleReply) {
@@ -258,7 +286,7 @@ WASI_NETD_END
 #define WASI_NETD_WAITING(name, Request, Reply, body)                                                             \
   grpc::ServerUnaryReactor* BrokerService::name(grpc::CallbackServerContext* context, const v1::Request* request, \
                                                 v1::Reply* reply) {                                               \
-    return run_waiting<v1::Request, v1::Reply>(tenant_, context, request, reply, &body);                          \
+    return run_waiting(context, request, reply, &body);                                                           \
   }
 WASI_NETD_WAITING(Accept, AcceptRequest, HandleReply, accept)
 WASI_NETD_WAITING(Connect, ConnectRequest, HandleReply, connect)
@@ -271,12 +299,16 @@ WASI_NETD_WAITING(Write, WriteRequest, WriteReply, write)
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionEvent>* BrokerService::OpenSession(
     grpc::CallbackServerContext* context) {
-  return start_session_call(tenant_, context);
+  auto slot = enter();
+  if (!slot) return new RefusedStream<v1::SessionRequest, v1::SessionEvent>(too_many_calls());
+  return start_session_call(tenant_, context, std::move(*slot));
 }
 
 grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* BrokerService::Transfer(
     grpc::CallbackServerContext* context) {
-  return start_transfer(tenant_, context);
+  auto slot = enter();
+  if (!slot) return new RefusedStream<v1::TransferRequest, v1::TransferReply>(too_many_calls());
+  return start_transfer(tenant_, context, std::move(*slot));
 }
 
 }  // namespace wasi_netd::rpc

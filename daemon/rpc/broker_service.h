@@ -2,16 +2,18 @@
 // The Broker service of one tenant: messages in, calls of the broker on the tenant's loop, messages out. No rule lives
 // here.
 //
-// One per tenant, so it knows its tenant by construction. gRPC's threads enter; everything else runs on the loop.
+// One per tenant, so it knows its tenant by construction. gRPC's threads enter, as many calls as the limit has room
+// for; everything else runs on the loop.
 #include "daemon/broker/tenant.h"
+#include "daemon/rpc/call_limit.h"
 #include "wasi_netd/v1/broker.grpc.pb.h"
 
 namespace wasi_netd::rpc {
 
 class BrokerService final : public v1::Broker::CallbackService {
  public:
-  // The tenant outlives the server that this service is registered with.
-  explicit BrokerService(broker::Tenant& tenant) : tenant_(tenant) {}
+  // Both outlive the server that this service is registered with.
+  BrokerService(broker::Tenant& tenant, CallLimit& calls) : tenant_(tenant), calls_(calls) {}
 
 #define WASI_NETD_UNARY(name, Request, Reply)                                                                        \
   grpc::ServerUnaryReactor* name(grpc::CallbackServerContext* context, const v1::Request* request, v1::Reply* reply) \
@@ -41,7 +43,16 @@ class BrokerService final : public v1::Broker::CallbackService {
   grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* Transfer(grpc::CallbackServerContext*) override;
 
  private:
+  // nullopt, and an audit record: too many calls.
+  std::optional<CallLimit::Slot> enter();
+  // What runs the call, or refuses it.
+  template <class Request, class Reply, class Body>
+  grpc::ServerUnaryReactor* run_now(grpc::CallbackServerContext*, const Request*, Reply*, Body);
+  template <class Request, class Reply, class Body>
+  grpc::ServerUnaryReactor* run_waiting(grpc::CallbackServerContext*, const Request*, Reply*, Body);
+
   broker::Tenant& tenant_;
+  CallLimit& calls_;
 };
 
 }  // namespace wasi_netd::rpc

@@ -4,14 +4,35 @@
 #include <utility>
 
 #include "daemon/base/error.h"
+#include "daemon/rpc/messages.h"
 
 namespace wasi_netd::rpc {
+
+// One Check call. Deletes itself when gRPC is done with it.
+class HealthService::Checker final : public grpc::ServerUnaryReactor {
+ public:
+  Checker(CallLimit::Slot slot, grpc::Status status) : slot_(std::move(slot)) { Finish(std::move(status)); }
+
+ private:
+  void OnDone() override { delete this; }
+  const CallLimit::Slot slot_;
+};
+
+// A Watch that is refused.
+class HealthService::Refused final : public grpc::ServerWriteReactor<Response> {
+ public:
+  explicit Refused(grpc::Status status) { Finish(std::move(status)); }
+
+ private:
+  void OnDone() override { delete this; }
+};
 
 // One Watch call. Reactions of one call may run at the same time as each other and as update(): mutex_ guards the
 // decision, the gRPC call follows outside of it, because gRPC may run the next reaction inside such a call.
 class HealthService::Watcher final : public grpc::ServerWriteReactor<Response> {
  public:
-  Watcher(HealthService& service, bool known) : service_(service), known_(known) {}
+  Watcher(HealthService& service, CallLimit::Slot slot, bool known)
+      : service_(service), slot_(std::move(slot)), known_(known) {}
 
   // Tells the state if it is not the one told last. The state is read here, so that the last to look sees the newest.
   void update() {
@@ -53,6 +74,7 @@ class HealthService::Watcher final : public grpc::ServerWriteReactor<Response> {
   void OnDone() override { service_.remove(this); }  // deletes this, unless set_serving() holds a share
 
   HealthService& service_;
+  const CallLimit::Slot slot_;
   const bool known_;
   std::mutex mutex_;
   bool told_ = false;
@@ -61,7 +83,8 @@ class HealthService::Watcher final : public grpc::ServerWriteReactor<Response> {
   Response response_;
 };
 
-HealthService::HealthService(std::vector<std::string> services) : services_(std::move(services)) {}
+HealthService::HealthService(std::vector<std::string> services, CallLimit& calls)
+    : services_(std::move(services)), calls_(calls) {}
 
 HealthService::~HealthService() { WASI_NETD_CHECK(watchers_.empty(), "health service destroyed before its server"); }
 
@@ -77,19 +100,24 @@ void HealthService::set_serving(bool serving) {
 
 grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* context, const Request* request,
                                                Response* response) {
-  auto* reactor = context->DefaultReactor();
-  if (knows(request->service())) {
-    response->set_status(status());
-    reactor->Finish(grpc::Status::OK);
-  } else {
-    reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "no such service"));
+  auto slot = calls_.enter();
+  if (!slot) {
+    auto* reactor = context->DefaultReactor();
+    reactor->Finish(too_many_calls());
+    return reactor;
   }
-  return reactor;
+  if (!knows(request->service())) {
+    return new Checker(std::move(*slot), grpc::Status(grpc::StatusCode::NOT_FOUND, "no such service"));
+  }
+  response->set_status(status());
+  return new Checker(std::move(*slot), grpc::Status::OK);
 }
 
 grpc::ServerWriteReactor<HealthService::Response>* HealthService::Watch(grpc::CallbackServerContext*,
                                                                         const Request* request) {
-  auto watcher = std::make_shared<Watcher>(*this, knows(request->service()));
+  auto slot = calls_.enter();
+  if (!slot) return new Refused(too_many_calls());
+  auto watcher = std::make_shared<Watcher>(*this, std::move(*slot), knows(request->service()));
   {
     std::lock_guard lock(mutex_);
     watchers_.insert(watcher);

@@ -21,6 +21,7 @@ inline void to_proto(const broker::Rights& rights, v1::Rights* out) {
 }
 
 inline grpc::Status malformed(const char* what) { return {grpc::StatusCode::INVALID_ARGUMENT, what}; }
+inline grpc::Status too_many_calls() { return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls at a time"}; }
 inline grpc::Status unknown_session() { return {grpc::StatusCode::UNAUTHENTICATED, "unknown session"}; }
 
 // A refusal in a reply: OK for gRPC, an errno for the guest; the detail stays here.

@@ -6,6 +6,8 @@
 #include <google/protobuf/descriptor.pb.h>
 
 #include "daemon/base/error.h"
+#include "daemon/rpc/messages.h"
+#include "daemon/rpc/rpc_stream.h"
 
 namespace wasi_netd::rpc {
 namespace {
@@ -115,7 +117,10 @@ void ReflectionIndex::answer(Request&& original, Response& response) const {
 // Deletes itself when gRPC is done with it.
 class ReflectionService::Call final : public grpc::ServerBidiReactor<Request, Response> {
  public:
-  explicit Call(std::shared_ptr<const ReflectionIndex> index) : index_(std::move(index)) { StartRead(&request_); }
+  Call(std::shared_ptr<const ReflectionIndex> index, CallLimit::Slot slot)
+      : index_(std::move(index)), slot_(std::move(slot)) {
+    StartRead(&request_);
+  }
 
  private:
   void OnReadDone(bool ok) override {
@@ -130,13 +135,16 @@ class ReflectionService::Call final : public grpc::ServerBidiReactor<Request, Re
   void OnDone() override { delete this; }
 
   const std::shared_ptr<const ReflectionIndex> index_;
+  const CallLimit::Slot slot_;
   Request request_;
   Response response_;
 };
 
 grpc::ServerBidiReactor<ReflectionService::Request, ReflectionService::Response>*
 ReflectionService::ServerReflectionInfo(grpc::CallbackServerContext*) {
-  return new Call(index_);
+  auto slot = calls_.enter();
+  if (!slot) return new RefusedStream<Request, Response>(too_many_calls());
+  return new Call(index_, std::move(*slot));
 }
 
 }  // namespace wasi_netd::rpc

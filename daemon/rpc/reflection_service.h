@@ -8,8 +8,9 @@
 // have no extensions.
 //
 // ReflectionService: one instance per tenant server, which it outlives. It runs on gRPC's threads, shares nothing that
-// changes, and holds one request and one response per call. A call always has either a read or a write outstanding;
-// cancelling the call, as the server's shutdown does, fails that operation and thereby finishes the call.
+// changes but the count of its calls, and holds one request and one response per call. A call always has either a read
+// or a write outstanding; cancelling the call, as the server's shutdown does, fails that operation and thereby finishes
+// the call.
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include "daemon/rpc/call_limit.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 
 namespace wasi_netd::rpc {
@@ -53,7 +55,9 @@ class ReflectionIndex {
 
 class ReflectionService final : public grpc::reflection::v1alpha::ServerReflection::CallbackService {
  public:
-  explicit ReflectionService(std::shared_ptr<const ReflectionIndex> index) : index_(std::move(index)) {}
+  // The limit outlives the server.
+  ReflectionService(std::shared_ptr<const ReflectionIndex> index, CallLimit& calls)
+      : index_(std::move(index)), calls_(calls) {}
 
  private:
   class Call;
@@ -62,6 +66,7 @@ class ReflectionService final : public grpc::reflection::v1alpha::ServerReflecti
   grpc::ServerBidiReactor<Request, Response>* ServerReflectionInfo(grpc::CallbackServerContext*) override;
 
   const std::shared_ptr<const ReflectionIndex> index_;
+  CallLimit& calls_;
 };
 
 }  // namespace wasi_netd::rpc

@@ -16,17 +16,31 @@
 
 #include "daemon/base/event.h"
 #include "daemon/net/net.h"
+#include "daemon/rpc/call_limit.h"
 
 namespace wasi_netd::rpc {
 
 using net::Loop;
 using net::Task;
 
+// How long a call may be there without saying what it is about. A shim sends the first message with the headers.
+inline constexpr std::chrono::seconds kFirstMessage{10};
+
+// A call that is refused before a loop hears of it.
+template <class In, class Out>
+class RefusedStream final : public grpc::ServerBidiReactor<In, Out> {
+ public:
+  explicit RefusedStream(grpc::Status status) { this->Finish(std::move(status)); }
+
+ private:
+  void OnDone() override { delete this; }
+};
+
 template <class In, class Out>
 class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
  public:
-  static std::shared_ptr<RpcStream> open(Loop loop, grpc::CallbackServerContext* context) {
-    std::shared_ptr<RpcStream> stream(new RpcStream(std::move(loop), context));
+  static std::shared_ptr<RpcStream> open(Loop loop, grpc::CallbackServerContext* context, CallLimit::Slot slot) {
+    std::shared_ptr<RpcStream> stream(new RpcStream(std::move(loop), context, std::move(slot)));
     stream->self_ = stream;
     return stream;
   }
@@ -37,6 +51,14 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
     this->StartRead(&in_);
     co_await read_done_.wait();
     co_return read_ok_ ? &in_ : nullptr;
+  }
+  // read() of the first message, which has to come within kFirstMessage: otherwise the rpc is cut.
+  Task<const In*> read_first() {
+    Timer patience(loop_, kFirstMessage);
+    patience.async_wait([self = self_](boost::system::error_code ec) {
+      if (!ec) self->cut();
+    });
+    co_return co_await read();
   }
   // Completes when gRPC has taken the message past flow control, so at most one message of a call waits in the process.
   // False: dead or finished. Two writers at most; the second waits for the first.
@@ -68,8 +90,13 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
   }
 
  private:
-  RpcStream(Loop loop, grpc::CallbackServerContext* context)
-      : loop_(loop), context_(context), read_done_(loop), write_done_(loop), write_free_(loop) {}
+  RpcStream(Loop loop, grpc::CallbackServerContext* context, CallLimit::Slot slot)
+      : slot_(std::move(slot)),
+        loop_(loop),
+        context_(context),
+        read_done_(loop),
+        write_done_(loop),
+        write_free_(loop) {}
 
   void send_finish() {
     finished_ = true;
@@ -97,6 +124,7 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
     boost::asio::post(loop_, [self = std::move(self_)] { self->done_ = true; });
   }
 
+  const CallLimit::Slot slot_;
   Loop loop_;
   grpc::CallbackServerContext* const context_;  // gRPC's; gone after OnDone
   std::shared_ptr<RpcStream> self_;

@@ -44,7 +44,7 @@ Task<grpc::Status> tell_events(std::shared_ptr<Rpc> rpc, std::shared_ptr<Session
 }
 
 Task<grpc::Status> serve(std::shared_ptr<Rpc> rpc, Tenant& tenant) {
-  const v1::SessionRequest* first = co_await rpc->read();
+  const v1::SessionRequest* first = co_await rpc->read_first();
   if (!first) co_return grpc::Status::CANCELLED;
   if (!first->has_hello()) co_return malformed("hello comes first");
   const v1::Hello& hello = first->hello();
@@ -83,9 +83,10 @@ Task<void> run(std::shared_ptr<Rpc> rpc, Tenant& tenant) {
 
 }  // namespace
 
-grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionEvent>* start_session_call(
-    Tenant& tenant, grpc::CallbackServerContext* context) {
-  const auto rpc = Rpc::open(tenant.loop(), context);
+grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionEvent>* start_session_call(Tenant& tenant,
+                                                                                  grpc::CallbackServerContext* context,
+                                                                                  CallLimit::Slot slot) {
+  const auto rpc = Rpc::open(tenant.loop(), context, std::move(slot));
   boost::asio::post(tenant.loop(), [rpc, &tenant] {
     if (!tenant.spawn(run(rpc, tenant))) rpc->finish({grpc::StatusCode::UNAVAILABLE, "the daemon is stopping"});
   });

@@ -8,6 +8,7 @@ namespace wasi_netd::rpc {
 
 // From a gRPC thread.
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionEvent>* start_session_call(broker::Tenant&,
-                                                                                  grpc::CallbackServerContext*);
+                                                                                  grpc::CallbackServerContext*,
+                                                                                  CallLimit::Slot);
 
 }  // namespace wasi_netd::rpc

@@ -24,13 +24,21 @@ size_t grpc_memory(broker::Tenant& tenant) {
   return static_cast<size_t>(std::min(tenant.buffers_quota().limit(), kMost) + kCalls);
 }
 
-// Every stream may have its Transfer and every session its OpenSession; what is left is for calls that wait.
-int max_calls(broker::Tenant& tenant) {
-  constexpr uint64_t kUnaryCalls = 256, kMost = 1'000'000;
-  return static_cast<int>(std::min(
-      std::min(tenant.handles_quota().limit(), kMost) + std::min(tenant.sessions_quota().limit(), kMost) + kUnaryCalls,
-      kMost));
+// Calls at a time on one connection: a host that wants more waits for one of its own to end. Every stream that can have
+// buffers may have its Transfer, every session its OpenSession and a call that waits; the rest are calls that are over
+// in a moment, such as a guest's many Polls.
+uint64_t calls_of_connection(broker::Tenant& tenant) {
+  constexpr uint64_t kBrief = 64, kMost = 1'000'000;
+  const uint64_t transfers = std::min(tenant.handles_quota().limit(), tenant.buffers_quota().limit() / kReserve);
+  return std::min(std::min(transfers, kMost) + 2 * std::min(tenant.sessions_quota().limit(), kMost) + kBrief, kMost);
 }
+
+// Of all connections together. What lasts is bounded as above, however many hosts share it, so the second half is for
+// brief calls of several hosts in one moment, and for calls that are over at the host and not yet here.
+uint64_t calls_of_tenant(broker::Tenant& tenant) { return 2 * calls_of_connection(tenant); }
+
+// A probe or two for each host, and somebody with grpcurl.
+constexpr uint64_t kStandardCalls = 128;
 
 }  // namespace
 
@@ -38,9 +46,11 @@ TenantServer::TenantServer(net::Loop loop, std::shared_ptr<const policy::TenantP
                            std::chrono::milliseconds linger, AuditLog& log,
                            std::shared_ptr<const ReflectionIndex> reflection)
     : tenant_(std::move(loop), std::move(policy), linger, log),
-      broker_service_(tenant_),
-      health_service_({v1::Broker::service_full_name()}),
-      reflection_service_(std::move(reflection)) {}
+      calls_(calls_of_tenant(tenant_)),
+      standard_calls_(kStandardCalls),
+      broker_service_(tenant_, calls_),
+      health_service_({v1::Broker::service_full_name()}, standard_calls_),
+      reflection_service_(std::move(reflection), standard_calls_) {}
 
 TenantServer::~TenantServer() = default;
 
@@ -64,7 +74,7 @@ void TenantServer::admit(int fd) {
     // A compressed message unfolds before its size is looked at.
     builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
     builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, max_calls(tenant_));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(calls_of_connection(tenant_)));
     // With BDP probing a stream nobody reads grows to megabytes of window.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, static_cast<int>(kReceiveWindow));

@@ -28,6 +28,7 @@ class TenantServer {
   // On the loop. Also makes what the tenant's protocols need: an error names the file that is missing or wrong.
   Status listen(const std::string& socket_path);
   broker::Tenant& tenant() { return tenant_; }
+  uint64_t call_count() const { return calls_.used() + standard_calls_.used(); }  // any thread
   size_t host_count() const { return listener_ ? listener_->host_count() : 0; }
 
   // No new hosts or sessions. `idle` runs, on the loop, when no session is left (at once, or later).
@@ -41,6 +42,8 @@ class TenantServer {
  private:
   void admit(int fd);
   broker::Tenant tenant_;
+  CallLimit calls_;           // of the Broker service
+  CallLimit standard_calls_;  // of health checking and reflection
   BrokerService broker_service_;
   HealthService health_service_;
   ReflectionService reflection_service_;

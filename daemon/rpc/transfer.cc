@@ -207,7 +207,7 @@ Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const
 }
 
 Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
-  const v1::TransferRequest* first = co_await transfer->rpc->read();
+  const v1::TransferRequest* first = co_await transfer->rpc->read_first();
   if (!first) co_return grpc::Status::CANCELLED;
   if (!first->has_open()) co_return malformed("open comes first");
   v1::TransferReply opened;
@@ -257,8 +257,9 @@ Task<void> run(TransferPtr transfer, Tenant& tenant) {
 }  // namespace
 
 grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* start_transfer(Tenant& tenant,
-                                                                                grpc::CallbackServerContext* context) {
-  const auto rpc = Rpc::open(tenant.loop(), context);
+                                                                                grpc::CallbackServerContext* context,
+                                                                                CallLimit::Slot slot) {
+  const auto rpc = Rpc::open(tenant.loop(), context, std::move(slot));
   boost::asio::post(tenant.loop(), [rpc, &tenant] {
     const auto transfer = std::make_shared<Transfer>(rpc, tenant.loop());
     if (!tenant.spawn(run(transfer, tenant))) rpc->finish({grpc::StatusCode::UNAVAILABLE, "the daemon is stopping"});

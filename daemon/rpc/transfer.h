@@ -7,8 +7,8 @@
 // takes it. A call that breaks without `close`, or closes behind bytes that could not be delivered, resets the
 // connection.
 //
-// Memory: kReserve is charged to `buffers` for the whole call, more for larger chunks while the stream is busy. A stream
-// that nobody reads holds one chunk, one whose peer does not read a frame and gRPC's window.
+// Memory: kReserve is charged to `buffers` for the whole call, more for larger chunks while the stream is busy. A
+// stream that nobody reads holds one chunk, one whose peer does not read a frame and gRPC's window.
 #include "daemon/broker/tenant.h"
 #include "daemon/rpc/rpc_stream.h"
 #include "wasi_netd/v1/broker.pb.h"
@@ -30,6 +30,7 @@ static_assert(kReserve == policy::kLeastBuffers, "a policy with less would let n
 
 // From a gRPC thread.
 grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* start_transfer(broker::Tenant&,
-                                                                                grpc::CallbackServerContext*);
+                                                                                grpc::CallbackServerContext*,
+                                                                                CallLimit::Slot);
 
 }  // namespace wasi_netd::rpc

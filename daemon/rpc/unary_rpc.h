@@ -20,8 +20,8 @@ class UnaryRpc final : public grpc::ServerUnaryReactor {
   // `start` runs on the loop; it, or a flow it spawned, calls finish(). `lost` runs on the loop after the end when the
   // client will not see the reply (cancelled, dead): what the reply names must be undone.
   template <class Start, class Lost>
-  static UnaryRpc* run(Loop loop, grpc::CallbackServerContext* context, Start start, Lost lost) {
-    auto* rpc = new UnaryRpc(loop, context, std::move(lost));
+  static UnaryRpc* run(Loop loop, grpc::CallbackServerContext* context, CallLimit::Slot slot, Start start, Lost lost) {
+    auto* rpc = new UnaryRpc(loop, context, std::move(slot), std::move(lost));
     rpc->self_.reset(rpc);
     boost::asio::post(loop, [self = rpc->self_, start = std::move(start)]() mutable { start(self); });
     return rpc;
@@ -37,8 +37,8 @@ class UnaryRpc final : public grpc::ServerUnaryReactor {
 
  private:
   template <class Lost>
-  UnaryRpc(Loop loop, grpc::CallbackServerContext* context, Lost lost)
-      : loop_(std::move(loop)), context_(context), lost_(std::move(lost)) {}
+  UnaryRpc(Loop loop, grpc::CallbackServerContext* context, CallLimit::Slot slot, Lost lost)
+      : slot_(std::move(slot)), loop_(std::move(loop)), context_(context), lost_(std::move(lost)) {}
 
   void OnCancel() override {
     boost::asio::post(loop_, [self = self_] { self->call_.cancel(); });
@@ -50,6 +50,7 @@ class UnaryRpc final : public grpc::ServerUnaryReactor {
     boost::asio::post(loop_, [self = std::move(self_)] {});
   }
 
+  const CallLimit::Slot slot_;
   Loop loop_;
   grpc::CallbackServerContext* const context_;
   std::function<void()> lost_;

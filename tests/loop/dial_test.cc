@@ -1,4 +1,7 @@
 // The race for one of several addresses, and single dials that fail.
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -114,6 +117,40 @@ TEST_F(Dialling, TriesSixteenAddressesAndNoMore) {
 TEST_F(Dialling, DoesNotWaitForAnAddressThatDoesNotAnswer) {
   Unanswering silent;
   auto connection = dial({silent.endpoint(), good_});
+  ASSERT_TRUE(connection);
+  EXPECT_EQ((*connection)->peer_endpoint(), good_);
+}
+
+TEST_F(Dialling, HoldsFourDescriptorsAtMost) {
+  const auto open_descriptors = [] {
+    std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  Unanswering silent;
+  const auto before = open_descriptors();
+  auto race = dial_stream(loop(), std::vector<Endpoint>(16, silent.endpoint()));
+  auto dialling = start(race->run());
+  // The fifth and the sixth have begun by then.
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5500);
+  Timer passed(loop(), until);
+  passed.async_wait([](boost::system::error_code) {});
+  std::ptrdiff_t most = 0;
+  run_until([&] {
+    most = std::max(most, open_descriptors() - before);
+    return std::chrono::steady_clock::now() >= until;
+  });
+  EXPECT_EQ(most, 4);
+  EXPECT_FALSE(dialling->done());
+  race->cancel();
+  EXPECT_EQ(code_of(finish(dialling)), Errno::canceled);
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(Dialling, GivesUpTheOldestForAFifthAddress) {
+  Unanswering silent;
+  std::vector<Endpoint> targets(4, silent.endpoint());
+  targets.push_back(good_);
+  auto connection = dial(targets);
   ASSERT_TRUE(connection);
   EXPECT_EQ((*connection)->peer_endpoint(), good_);
 }

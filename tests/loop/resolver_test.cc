@@ -189,6 +189,50 @@ TEST_F(BadDns, IsAskedOnceForOneNameAtOneTime) {
   asking->close();
 }
 
+TEST_F(BadDns, IsWaitedForByTheOthersWhenOneGivesUp) {
+  auto asking = resolver();
+  asio::cancellation_signal stop;
+  auto first = start(asking->resolve("same.example", stop.slot()));
+  auto second = start(asking->resolve("same.example"));
+  auto query = next_query();
+  stop.emit(asio::cancellation_type::terminal);
+  EXPECT_EQ(code_of(finish(first)), Errno::canceled);
+  EXPECT_FALSE(second->done());
+  server_.answer(query, 0, {ScriptedDns::a_record("192.0.2.1", 60)});
+  EXPECT_EQ(texts_of(*finish(second)), std::vector<std::string>{"192.0.2.1"});
+  EXPECT_FALSE(server_.has_query());
+  asking->close();
+}
+
+TEST_F(BadDns, ThatEverybodyGaveUpIsAskedAgainAfterTheDeadline) {
+  auto asking = resolver(milliseconds(400));
+  asio::cancellation_signal stop;
+  auto first = start(asking->resolve("slow.example", stop.slot()));
+  stop.emit(asio::cancellation_type::terminal);
+  EXPECT_EQ(code_of(finish(first)), Errno::canceled);
+  Timer deadline(loop(), milliseconds(450));
+  auto passed = [](Timer& timer) -> Task<void> { (void)co_await timer.async_wait(kTuple); };
+  run(passed(deadline));
+  auto again = start(asking->resolve("slow.example"));
+  EXPECT_FALSE(again->done()) << "it has a deadline of its own";
+  while (!again->done()) {
+    run_until([&] { return again->done() || server_.has_query(); });
+    while (server_.has_query()) server_.answer(server_.receive(), 0, {ScriptedDns::a_record("192.0.2.9", 60)});
+  }
+  asking->close();
+}
+
+TEST_F(BadDns, HasABoundedNumberOfCallersWaiting) {
+  auto asking = resolver();
+  constexpr size_t kMost = 8192;
+  std::vector<std::shared_ptr<Running<Result<Answer>>>> waiting;
+  for (size_t i = 0; i < kMost; ++i) waiting.push_back(start(asking->resolve("same.example")));
+  EXPECT_EQ(code_of(run(asking->resolve("same.example"))), Errno::nobufs);
+  server_.answer(next_query(), 0, {ScriptedDns::a_record("192.0.2.1", 0)});
+  for (const auto& one : waiting) EXPECT_EQ(code_of(finish(one)), Errno::success);
+  asking->close();
+}
+
 TEST_F(BadDns, ThatFailsIsTriedOnceMoreThenItIsAgain) {
   auto asking = resolver();
   auto asked = start(asking->resolve("broken.example"));
@@ -300,6 +344,33 @@ class SystemDns : public LoopTest {};
 TEST_F(SystemDns, KnowsLocalhostWithoutAsking) {
   auto asking = make_resolver(loop(), {{}, seconds(5), kIpv4Only});
   EXPECT_EQ(texts_of(*run(asking->resolve("localhost"))), std::vector<std::string>{"127.0.0.1"});
+  asking->close();
+}
+
+// Out of descriptors, c-ares would go on with 127.0.0.1 and never look again.
+TEST_F(SystemDns, IsReadOnceThereAreDescriptorsAgain) {
+  std::unique_ptr<ScriptedDns> server;
+  try {
+    server = std::make_unique<ScriptedDns>("127.0.0.79", 53);
+  } catch (const std::system_error& error) {
+    GTEST_SKIP() << "needs port 53: " << error.what();
+  }
+  test::TemporaryDirectory directory;
+  std::ofstream(directory / "resolv.conf") << "nameserver 127.0.0.79\n";
+  const ResolverOptions options{{}, seconds(30), kIpv4Only, directory / "resolv.conf"};
+  make_resolver(loop(), options)->close();
+  std::shared_ptr<Resolver> asking;
+  {
+    NoDescriptors none;
+    asking = make_resolver(loop(), options);
+    EXPECT_EQ(code_of(run(asking->resolve("a.example"))), Errno::nfile);
+    EXPECT_EQ(code_of(run(asking->resolve("a.example"))), Errno::nfile);
+  }
+  auto asked = start(asking->resolve("a.example"));
+  run_until([&] { return asked->done() || server->has_query(); });
+  ASSERT_TRUE(server->has_query());
+  server->answer(server->receive(), 0, {ScriptedDns::a_record("192.0.2.1", 60)});
+  EXPECT_EQ(code_of(finish(asked)), Errno::success);
   asking->close();
 }
 

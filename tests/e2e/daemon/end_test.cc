@@ -1,5 +1,8 @@
 // How the program ends: signals with and without sessions, and sinks that nobody reads.
+#include <algorithm>
 #include <filesystem>
+#include <system_error>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,6 +10,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/e2e/daemon/host_session.h"
 #include "tests/support/daemon_process.h"
+#include "tests/support/raw_http2.h"
 
 namespace wasi_netd::test {
 namespace {
@@ -163,6 +167,55 @@ TEST_F(EndTest, ALogThatNobodyReadsHoldsUpNothing) {
   process().kill(SIGTERM);
   EXPECT_EQ(process().wait(), kDone);
   EXPECT_THAT(process().standard_output(), HasSubstr("\"verdict\":\"deny\""));
+}
+
+// gRPC complains about each of these headers, and quotes it.
+constexpr const char* kAnyCall = "/wasi_netd.v1.Broker/OpenSession";
+
+TEST_F(EndTest, ComplaintsOfGrpcThatNobodyReadsHoldUpNothing) {
+  daemon_.configure("linger: 100ms\n");
+  Process::Start start = daemon_.command();
+  start.stderr_blocked = true;
+  ASSERT_TRUE(daemon_.launch(std::move(start)).wait_ready());
+  std::vector<RawHttp2> hosts;
+  for (int i = 0; i < 20; ++i) {
+    RawHttp2& host = hosts.emplace_back(socket());
+    try {
+      for (int k = 0; k < 50; ++k) host.call(kAnyCall, {{":status", std::string(2000, 'x')}});
+    } catch (const std::system_error&) {  // cut off: as good
+    }
+  }
+  expect_service(socket());
+  process().kill(SIGTERM);
+  EXPECT_EQ(process().wait(), kDone);
+}
+
+TEST_F(EndTest, AHeaderThatGrpcQuotesForgesNoLine) {
+  start("");
+  RawHttp2 host(socket());
+  host.call(kAnyCall, {{":status", "x\n2024-05-01T12:00:00.000Z info forged\x1b[31m"}});
+  EXPECT_TRUE(process().wait_stderr(" warning grpc "));
+  process().kill(SIGTERM);
+  EXPECT_EQ(process().wait(), kDone);
+  EXPECT_THAT(process().standard_error(), HasSubstr("forged"));
+  EXPECT_THAT(process().standard_error(), Not(HasSubstr("\n2024-05-01")));
+  EXPECT_THAT(process().standard_error(), Not(HasSubstr("\x1b")));
+}
+
+TEST_F(EndTest, AFloodOfComplaintsIsCountedAndNotWritten) {
+  start("");
+  RawHttp2 host(socket());
+  constexpr int kComplaints = 5000;
+  for (int i = 0; i < kComplaints; ++i) host.call(kAnyCall, {{":status", "x"}});
+  // The daemon has taken in all of them when it answers what came behind them.
+  HostSession session(socket());
+  ASSERT_TRUE(session.is_open());
+  EXPECT_TRUE(session.end().ok());
+  process().kill(SIGTERM);
+  EXPECT_EQ(process().wait(), kDone);
+  const std::string log = process().standard_error();
+  EXPECT_LT(std::count(log.begin(), log.end(), '\n'), kComplaints / 5);
+  EXPECT_THAT(log, HasSubstr(" warning grpc "));
 }
 
 TEST_F(EndTest, TheAuditFileHoldsEveryRecordAfterTheEnd) {

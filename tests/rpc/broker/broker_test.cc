@@ -1,8 +1,8 @@
 // What the daemon answers to a host that follows no rule but the wire's.
+#include "tests/rpc/broker/broker_test.h"
+
 #include <future>
 #include <vector>
-
-#include "tests/rpc/broker/broker_test.h"
 
 namespace wasi_netd::test {
 namespace {

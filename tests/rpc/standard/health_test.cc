@@ -35,7 +35,8 @@ class HealthTest : public testing::Test {
     return stub_->Check(&context, request, &response);
   }
 
-  HealthService service_{{"wasi_netd.v1.Broker"}};
+  CallLimit calls_{3};
+  HealthService service_{{"wasi_netd.v1.Broker"}, calls_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Health::Stub> stub_;
 };
@@ -128,6 +129,20 @@ TEST_F(HealthTest, WatchOfAnUnknownServiceSaysSoAndStaysOpen) {
   service_.set_serving(false);
   ASSERT_TRUE(other.wait_last(Response::NOT_SERVING));
   EXPECT_TRUE(watch.wait_told({Response::SERVICE_UNKNOWN}));
+}
+
+TEST_F(HealthTest, WatchesAreLimitedAndTheirPlacesComeBack) {
+  auto first = std::make_unique<Watch>(*stub_, "");
+  Watch second(*stub_, ""), third(*stub_, "");
+  for (Watch* watch : {first.get(), &second, &third}) ASSERT_TRUE(watch->wait_told({Response::SERVING}));
+  Watch fourth(*stub_, "");
+  EXPECT_TRUE(fourth.wait_ended());
+  Response response;
+  EXPECT_EQ(check("", response).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  first.reset();
+  grpc::Status status = check("", response);
+  while (!status.ok()) status = check("", response);  // until the server has seen it go
+  EXPECT_EQ(response.status(), Response::SERVING);
 }
 
 TEST_F(HealthTest, TheLastStateToldIsTheNewestHoweverFastItChanges) {

@@ -52,12 +52,29 @@ class ReflectionTest : public testing::Test {
     EXPECT_FALSE(response.error_response().error_message().empty());
   }
 
-  ReflectionService service_{std::make_shared<ReflectionIndex>(kServices)};
+  CallLimit calls_{3};
+  ReflectionService service_{std::make_shared<ReflectionIndex>(kServices), calls_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<ServerReflection::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<Request, Response>> call_;
 };
+
+TEST_F(ReflectionTest, CallsAreLimited) {
+  grpc::ClientContext contexts[3];
+  std::vector<std::unique_ptr<grpc::ClientReaderWriter<Request, Response>>> calls;
+  Request request;
+  request.set_list_services("*");
+  ask(request);  // the fixture's own call
+  for (auto& context : contexts) {
+    auto& call = calls.emplace_back(stub_->ServerReflectionInfo(&context));
+    call->Write(request);
+    Response response;
+    EXPECT_EQ(call->Read(&response), calls.size() < 3);
+  }
+  EXPECT_EQ(calls.back()->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  for (auto& context : contexts) context.TryCancel();
+}
 
 TEST_F(ReflectionTest, ListsTheServicesItWasGiven) {
   Request request;
