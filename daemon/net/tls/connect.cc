@@ -95,7 +95,7 @@ Task<Result<std::shared_ptr<Connection>>> tls_connect(std::shared_ptr<TlsContext
   if (!stream || !expect_server((*stream)->ssl(), *server)) {
     inner->abort();
     if (!stream) co_return stream.error();
-    co_return Error(Errno::inval, "TLS: not a server's name: " + server->text());
+    co_return Error{Errno::inval, "TLS: not a server's name: " + server->text()};
   }
   SSL_set_connect_state((*stream)->ssl());
   const Status done = co_await (*stream)->handshake(policy.handshake_timeout);
@@ -104,7 +104,7 @@ Task<Result<std::shared_ptr<Connection>>> tls_connect(std::shared_ptr<TlsContext
   if (!policy.alpn.empty() && std::find(policy.alpn.begin(), policy.alpn.end(), info.alpn) == policy.alpn.end()) {
     inner->abort();
     const std::string what = info.alpn.empty() ? "none of our protocols" : "a protocol that was not offered";
-    co_return Error(Errno::connaborted, "TLS: ALPN: the server selected " + what);
+    co_return Error{Errno::connaborted, "TLS: ALPN: the server selected " + what};
   }
   (*stream)->set_info(std::move(info));
   std::shared_ptr<Connection> connection = std::move(*stream);

@@ -18,9 +18,10 @@ constexpr std::chrono::milliseconds kSettled{100};
 
 bool same(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
 
+// A time far in the future is as good: the clock was set back, and the next write will not have the same.
 bool is_settled(const timespec& time) {
   const auto written = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-  return std::chrono::system_clock::now().time_since_epoch() - written > kSettled;
+  return std::chrono::abs(std::chrono::system_clock::now().time_since_epoch() - written) > kSettled;
 }
 
 }  // namespace
