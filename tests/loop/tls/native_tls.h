@@ -29,7 +29,11 @@ struct NativeTlsSetup {
 };
 
 inline NativeContext native_tls_context(bool server, const NativeTlsSetup& setup) {
-  NativeContext context(SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()), SSL_CTX_free);
+  // Its callback's argument lives as long as it does.
+  const auto alpn = std::make_shared<std::string>();
+  if (!setup.alpn.empty()) *alpn = static_cast<char>(setup.alpn.size()) + setup.alpn;
+  NativeContext context(SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()),
+                        [alpn](SSL_CTX* made) { SSL_CTX_free(made); });
   SSL_CTX_set_security_level(context.get(), 0);
   SSL_CTX_set_cipher_list(context.get(), "ALL:@SECLEVEL=0");
   SSL_CTX_set_min_proto_version(context.get(), setup.lowest);
@@ -50,10 +54,8 @@ inline NativeContext native_tls_context(bool server, const NativeTlsSetup& setup
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | (setup.demand ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
   }
   if (!setup.alpn.empty()) {
-    const std::string wire = static_cast<char>(setup.alpn.size()) + setup.alpn;
-    SSL_CTX_set_alpn_protos(context.get(), reinterpret_cast<const unsigned char*>(wire.data()),
-                            static_cast<unsigned>(wire.size()));
-    auto* kept = new std::string(wire);  // as long as the process: the context may outlive the setup
+    SSL_CTX_set_alpn_protos(context.get(), reinterpret_cast<const unsigned char*>(alpn->data()),
+                            static_cast<unsigned>(alpn->size()));
     SSL_CTX_set_alpn_select_cb(
         context.get(),
         [](SSL*, const unsigned char** out, unsigned char* size, const unsigned char*, unsigned, void* ours) {
@@ -62,7 +64,7 @@ inline NativeContext native_tls_context(bool server, const NativeTlsSetup& setup
           *size = static_cast<unsigned char>(name.size() - 1);
           return SSL_TLSEXT_ERR_OK;
         },
-        kept);
+        alpn.get());
   }
   return context;
 }

@@ -25,7 +25,7 @@ TEST_P(TlsTruncation, AnEndWithoutCloseNotifyIsConnresetForEverAndNeverAnEnd) {
 }
 
 TEST_P(TlsTruncation, IsToldToEverybodyWhoWaits) {
-  fill(*stream_);
+  fill_up(*stream_);
   auto readable = start(stream_->wait_readable());
   auto reading = start(read_byte(stream_));
   auto writing = start(write_byte(stream_));
@@ -103,7 +103,7 @@ class TlsFinish : public TlsWireTest {};
 INSTANTIATE_TEST_SUITE_P(All, TlsFinish, kAllTls, name_of_tls_case);
 
 TEST_P(TlsFinish, DeliversALargeUnsentTailAndACloseNotifyToASlowReader) {
-  const size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   auto finishing = start(connection_->finish(kLong));
   EXPECT_FALSE(finishing->done());
   EXPECT_EQ(beside([&] {
@@ -125,7 +125,7 @@ TEST_P(TlsFinish, SendsACloseNotify) {
 }
 
 TEST_P(TlsFinish, DoesNotResetAPeerThatSendsBeforeItReads) {
-  const size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   auto finishing = start(connection_->finish(kLong));
   const std::string much(8 << 20, 'y');  // more than the kernel's buffers hold
   EXPECT_EQ(beside([&] {
@@ -140,7 +140,7 @@ TEST_P(TlsFinish, DoesNotResetAPeerThatSendsBeforeItReads) {
 }
 
 TEST_P(TlsFinish, CancelsWhatIsPendingAtOnce) {
-  fill(*stream_);
+  fill_up(*stream_);
   auto reading = start(read_byte(stream_));
   auto writing = start(write_byte(stream_));
   auto finishing = start(connection_->finish(kLong));
@@ -159,7 +159,7 @@ TEST_P(TlsFinish, EndsAtOnceWhenThePeerHasEnded) {
 }
 
 TEST_P(TlsFinish, GivesUpWhenTheLingerHasPassed) {
-  fill(*stream_);
+  fill_up(*stream_);
   run(connection_->finish(milliseconds(20)));
   EXPECT_EQ(code_of(run(read_byte(stream_))), Errno::canceled);
 }

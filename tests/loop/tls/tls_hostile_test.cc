@@ -229,7 +229,7 @@ TEST_F(TlsHostile, ASlowReaderBoundsWhatIsTaken) {
   for (const bool client : {true, false}) {
     Both both = make(client, TLS1_3_VERSION);
     both.ours->set_option(Option::kSendBuffer, 16 * 1024);
-    const size_t filled = fill(*both.stream);
+    const size_t filled = fill_up(*both.stream);
     // Another write takes nothing, however often it is tried.
     for (int i = 0; i < 100; ++i) {
       EXPECT_EQ(code_of(both.stream->write_now(asio::buffer("x", 1))), Errno::again);

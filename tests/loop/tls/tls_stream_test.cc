@@ -57,7 +57,7 @@ TEST_P(TlsBytes, CarriesMegabytesInBothDirectionsUnchanged) {
 }
 
 TEST_P(TlsBytes, BlocksAWriterUntilTheSlowPeerReads) {
-  const size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   auto writing = start(write(stream_, "tail"));
   EXPECT_FALSE(writing->done());
   EXPECT_EQ(code_of(stream_->write_now(asio::buffer("x", 1))), Errno::again);
@@ -67,7 +67,7 @@ TEST_P(TlsBytes, BlocksAWriterUntilTheSlowPeerReads) {
 }
 
 TEST_P(TlsBytes, SendsWhatItTookWithoutAnotherCall) {
-  const size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   EXPECT_EQ(beside([&] { return peer_.read(filled).size(); }), filled);
 }
 
@@ -131,7 +131,7 @@ TEST_P(TlsReadiness, DoesNotTellOfBytesThatWereReadMeanwhile) {
 
 TEST_P(TlsReadiness, TellsOfRoomAfterTheSlowPeerRead) {
   EXPECT_EQ(code_of(run(stream_->wait_writable())), Errno::success);
-  const size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   auto ready = start(stream_->wait_writable());
   EXPECT_FALSE(ready->done());
   EXPECT_EQ(beside([&] { return peer_.read(filled).size(); }), filled);
@@ -140,7 +140,7 @@ TEST_P(TlsReadiness, TellsOfRoomAfterTheSlowPeerRead) {
 }
 
 TEST_P(TlsReadiness, EndsAWaitForRoomWhenTheWriteHalfIsShutDown) {
-  fill(*stream_);
+  fill_up(*stream_);
   auto ready = start(stream_->wait_writable());
   EXPECT_EQ(code_of(stream_->shutdown_write()), Errno::success);
   EXPECT_EQ(code_of(finish(ready)), Errno::success);
@@ -183,7 +183,7 @@ TEST_P(TlsHalves, StillWritesMegabytesAfterThePeerEnded) {
 
 TEST_P(TlsHalves, EndsItsWriteHalfBehindItsBytesAndStillReadsMegabytes) {
   const std::string answer = test::pattern(1 << 20);
-  const size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   EXPECT_EQ(code_of(stream_->shutdown_write()), Errno::success);
   auto peer = std::async(std::launch::async, [&] {
     const size_t got = peer_.read_to_end().size();
@@ -203,7 +203,7 @@ TEST_P(TlsHalves, AnswersPipeAfterItsOwnShutdown) {
 }
 
 TEST_P(TlsHalves, EndsAWriteThatWaitsAndNoReadWhenTheWriteHalfIsShutDown) {
-  fill(*stream_);
+  fill_up(*stream_);
   auto reading = start(read_byte(stream_));
   auto writing = start(write_byte(stream_));
   EXPECT_EQ(code_of(stream_->shutdown_write()), Errno::success);
@@ -235,7 +235,7 @@ class TlsCancel : public TlsWireTest {};
 INSTANTIATE_TEST_SUITE_P(All, TlsCancel, kAllTls, name_of_tls_case);
 
 TEST_P(TlsCancel, EndsEveryPendingOperationAndEveryLaterOne) {
-  fill(*stream_);
+  fill_up(*stream_);
   auto reading = start(read_byte(stream_));
   auto writing = start(write_byte(stream_));
   auto readable = start(stream_->wait_readable());
@@ -255,7 +255,7 @@ TEST_P(TlsCancel, EndsEveryPendingOperationAndEveryLaterOne) {
 }
 
 TEST_P(TlsCancel, OfOperationsLosesNoByteAndLeavesTheStreamInUse) {
-  const size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   auto reading = start(read_byte(stream_));
   auto writing = start(write_byte(stream_));
   auto readable = start(stream_->wait_readable());
@@ -295,7 +295,7 @@ TEST_P(TlsCancel, TheLastShareEndsTheConnectionWithoutCloseNotify) {
 }
 
 TEST_P(TlsCancel, TheLastShareEndsTheConnectionWhileBytesWaitToBeSent) {
-  fill(*stream_);
+  fill_up(*stream_);
   inner_.reset();
   std::weak_ptr<Connection> object = connection_;
   connection_.reset();

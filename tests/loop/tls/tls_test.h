@@ -77,6 +77,17 @@ class TlsTest : public LoopTest {
     return pair;
   }
 
+  // Writes until nothing fits for good: TCP moves bytes on to the peer for a while, and makes room again.
+  size_t fill_up(Stream& stream) {
+    size_t total = 0;
+    while (const size_t taken = fill(stream)) {
+      total += taken;
+      context_.restart();
+      context_.run_for(milliseconds(50));
+    }
+    return total;
+  }
+
   Endpoint name(const std::string& text) const { return policy::NameEndpoint{text, 443}; }
 
   // The result of work that blocks, done on a thread of its own while the loop runs.
