@@ -36,14 +36,14 @@ constexpr Type kAudit{
     .kind = Type::Kind::kObject, .expected = "a mapping with `file` and `queue`", .min = 1, .keys = kAuditKeys};
 constexpr Key kLogKeys[] = {{"level", &kLevel}};
 constexpr Type kLog{.kind = Type::Kind::kObject, .expected = "a mapping with `level`", .min = 1, .keys = kLogKeys};
-constexpr std::string_view kSwitch[] = {"true", "false"};
-constexpr Type kOnOff{.kind = Type::Kind::kWord, .words = kSwitch};
-constexpr Key kDebugKeys[] = {{"tls_key_log", &kOnOff}};
-constexpr Type kDebug{.kind = Type::Kind::kObject, .expected = "a mapping with `tls_key_log`", .min = 1, .keys = kDebugKeys};
+constexpr std::string_view kKeyLogs[] = {"never", "environment"};
+constexpr Type kKeyLog{.kind = Type::Kind::kWord, .words = kKeyLogs};
+constexpr Key kDebugKeys[] = {{"tls_key_log", &kKeyLog}};
+constexpr Type kDebug{
+    .kind = Type::Kind::kObject, .expected = "a mapping with `tls_key_log`", .min = 1, .keys = kDebugKeys};
 constexpr Key kFileKeys[] = {
     {"policy_dir", &kDirectory}, {"runtime_dir", &kDirectory}, {"loops", &kLoops}, {"linger", &kDuration},
-    {"drain", &kDuration},       {"audit", &kAudit},           {"log", &kLog},
-    {"debug", &kDebug}};
+    {"drain", &kDuration},       {"audit", &kAudit},           {"log", &kLog},     {"debug", &kDebug}};
 constexpr Type kFile{
     .kind = Type::Kind::kObject, .expected = "a mapping with keys such as `policy_dir`", .min = 1, .keys = kFileKeys};
 
@@ -97,7 +97,7 @@ class Reader {
       if (const Node* level = log->find("level")) config.log_level = level->text;
     }
     if (const Node* debug = root_.find("debug")) {
-      if (const Node* keys = debug->find("tls_key_log")) config.tls_key_log = keys->text == "true";
+      if (const Node* keys = debug->find("tls_key_log")) config.tls_key_log = keys->text == "environment";
     }
   }
 

@@ -19,7 +19,8 @@ policy::Request request_of(const Session& session, std::string protocol, policy:
   return {session.guest(), std::move(protocol), operation, std::move(endpoint), std::nullopt};
 }
 
-// TLS of the other role would leave this direction in the clear. The loader refuses such a section; audit mode asks none.
+// TLS of the other role would leave this direction in the clear. The loader refuses such a section; audit mode asks
+// none.
 bool in_the_clear(const policy::Protocol& protocol, policy::Tls::Role needed) {
   return protocol.tls && protocol.tls->role != needed;
 }
@@ -133,8 +134,8 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
   if (!target || policy::is_any(*target)) co_return Error{Errno::inval, "address"};
   policy::Request request = request_of(*session, protocol, policy::Operation::kConnect, *target);
   const policy::Decision decision = judge(*session, request);
-  const bool by_name = std::holds_alternative<policy::NameEndpoint>(*target) &&
-                       !proxy_resolves(*tenant.policy().protocol(protocol));
+  const bool by_name =
+      std::holds_alternative<policy::NameEndpoint>(*target) && !proxy_resolves(*tenant.policy().protocol(protocol));
   // A permitted name is recorded with its addresses, once they are judged.
   if (!by_name || !decision.permitted()) {
     tenant.audit().decision(session->subject(protocol), request.operation, address, {}, decision);

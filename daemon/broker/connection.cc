@@ -54,8 +54,7 @@ Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<po
   const policy::Request& request = self->permit_.request;
   policy::Endpoint asked = request.endpoint;
   if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
-  const auto dial =
-      net::dial_path(tenant.loop(), path, std::move(targets), std::move(asked), std::move(self->bound_));
+  const auto dial = net::dial_path(tenant.loop(), path, std::move(targets), std::move(asked), std::move(self->bound_));
   self->cancel_dial_ = [dial] { dial->cancel(); };
   auto made = co_await dial->run();
   self->cancel_dial_ = nullptr;

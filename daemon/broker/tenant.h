@@ -2,8 +2,8 @@
 // Everything of one tenant: policy, quotas, sessions, resolvers. It lives on one loop, so a tenant-wide limit needs no
 // lock.
 //
-// Owned by the daemon; prepare() comes first, and stop() must complete before it is destroyed. Functions run on the loop unless they say
-// otherwise.
+// Owned by the daemon; prepare() comes first, and stop() must complete before it is destroyed. Functions run on the
+// loop unless they say otherwise.
 #include <chrono>
 #include <functional>
 #include <map>

@@ -1,4 +1,5 @@
-// Proxies that do not do what they should: the guest's errno, the reason in the audit record, and no byte for the guest.
+// Proxies that do not do what they should: the guest's errno, the reason in the audit record, and no byte for the
+// guest.
 #include <poll.h>
 
 #include "tests/e2e/protocols/protocols_test.h"
@@ -10,7 +11,7 @@ using testing::HasSubstr;
 
 struct BadProxy {
   const char* name;
-  const char* kind;  // of the URL
+  const char* kind;   // of the URL
   std::string reply;  // to the first bytes it gets; empty: none
   bool stays;         // else it closes behind the reply
   const char* errno_name;
@@ -25,10 +26,10 @@ const BadProxy kBadProxies[] = {
     {"SocksOfAWrongVersion", "socks5", std::string("\x04\x5a\x00\x00\x00\x00\x00\x00", 8), false, "proto"},
     {"SocksThatWantsAnotherMethod", "socks5", "\x05\xff", false, "acces"},
     {"SocksWithHalfAReply", "socks5", kGreeting + std::string("\x05\x00\x00", 3), false, "connaborted"},
-    {"SocksThatRefusesTheDestination", "socks5", kGreeting + std::string("\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00", 10),
-     false, "connrefused"},
-    {"SocksWithAnUnknownAddressType", "socks5",
-     kGreeting + std::string("\x05\x00\x00\x09\x00\x00\x00\x00\x00\x00", 10), false, "proto"},
+    {"SocksThatRefusesTheDestination", "socks5",
+     kGreeting + std::string("\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00", 10), false, "connrefused"},
+    {"SocksWithAnUnknownAddressType", "socks5", kGreeting + std::string("\x05\x00\x00\x09\x00\x00\x00\x00\x00\x00", 10),
+     false, "proto"},
     {"HttpThatSaysNothing", "http", "", true, "timedout"},
     {"HttpThatClosesAtOnce", "http", "", false, "connaborted"},
     {"HttpThatIsNone", "http", "SSH-2.0-server\r\n", false, "proto"},
@@ -87,8 +88,7 @@ TEST_F(ProxyRules, PROXY_2_WhatThePolicyDeniesIsNotAskedOfTheProxy) {
 
 TEST_F(ProxyRules, AnUnreachableProxyIsToldApartFromTheDestination) {
   const NativeSocket nobody = native_bind(native_ip("127.0.0.1", 0));
-  acme("protocols:\n" +
-       client_protocol("through", "    proxy: {url: \"http://127.0.0.1:" + port_of(nobody) + "\"}\n"));
+  acme("protocols:\n" + client_protocol("through", "    proxy: {url: \"http://127.0.0.1:" + port_of(nobody) + "\"}\n"));
   start_daemon();
   EXPECT_EQ(connect("through", "server.test:80"), "connrefused");
   EXPECT_THAT(end_of_connection(), HasSubstr("proxy 127.0.0.1:" + port_of(nobody)));

@@ -31,8 +31,7 @@ const BadPeer kBadPeers[] = {
     {"UnknownAuthority", "unable to get local issuer certificate", nothing, true},
     {"Revoked", "certificate revoked", nothing, false, false, true},
     {"WeakKey", "key too weak", [](Profile& profile, NativeTlsSetup&) { profile.rsa_bits = 1024; }},
-    {"Tls10", "protocol version",
-     [](Profile&, NativeTlsSetup& setup) { setup.lowest = setup.highest = TLS1_VERSION; }},
+    {"Tls10", "protocol version", [](Profile&, NativeTlsSetup& setup) { setup.lowest = setup.highest = TLS1_VERSION; }},
     {"Tls11", "protocol version",
      [](Profile&, NativeTlsSetup& setup) { setup.lowest = setup.highest = TLS1_1_VERSION; }},
     {"WrongAlpn", "bad extension", [](Profile&, NativeTlsSetup& setup) { setup.alpn = "other/1"; }},
@@ -71,8 +70,8 @@ TEST_P(BadTlsPeer, TLS_1_IsConnabortedForTheGuestAndExplainedInTheAuditRecord) {
 using TlsPeer = ProtocolsTest;
 
 TEST_F(TlsPeer, ThatIsPlainHttpIsRefused) {
-  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, ca: " +
-                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
+  acme("protocols:\n" +
+       client_protocol("secure", "    tls: {role: client, ca: " + file("ca.pem", root_.certificate_pem()) + "}\n"));
   start_daemon();
   NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
   auto server = std::async(std::launch::async, [&] {
@@ -86,8 +85,8 @@ TEST_F(TlsPeer, ThatIsPlainHttpIsRefused) {
 }
 
 TEST_F(TlsPeer, ThatEndsWithinTheHandshakeIsRefused) {
-  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, ca: " +
-                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
+  acme("protocols:\n" +
+       client_protocol("secure", "    tls: {role: client, ca: " + file("ca.pem", root_.certificate_pem()) + "}\n"));
   start_daemon();
   NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
   auto server = std::async(std::launch::async, [&] {
@@ -114,8 +113,8 @@ TEST_F(TlsPeer, TLS_2_WithoutCloseNotifyIsAResetAndNeverAnEnd) {
   Profile profile;
   profile.names = "IP:127.0.0.1";
   const Issued issued = root_.issue(profile);
-  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, ca: " +
-                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
+  acme("protocols:\n" +
+       client_protocol("secure", "    tls: {role: client, ca: " + file("ca.pem", root_.certificate_pem()) + "}\n"));
   start_daemon();
   NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
   auto server = std::async(std::launch::async, [&] {

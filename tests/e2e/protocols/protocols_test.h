@@ -24,8 +24,8 @@ class ProtocolsTest : public HostTest {
            "    resolver: {hosts: {server.test: [127.0.0.1]}}\n" +
            sections;
   }
-  // A TLS server at `listener` for one client, in the test's native way: it writes as soon as the handshake is over, and
-  // tells what it read and whether there was a handshake.
+  // A TLS server at `listener` for one client, in the test's native way: it writes as soon as the handshake is over,
+  // and tells what it read and whether there was a handshake.
   struct Seen {
     bool handshake = false;
     std::string bytes;

@@ -49,8 +49,8 @@ class SameGuestTest : public ProtocolsTest, public testing::WithParamInterface<c
     const std::string socks = "    proxy: {url: \"socks5://127.0.0.1:" + std::to_string(socks_->port()) + "\"}\n";
     const std::string connect = "    proxy: {url: \"http://127.0.0.1:" + std::to_string(http_->port()) + "\"}\n";
     acme("protocols:\n" + client_protocol("plain", "") + client_protocol("tls", tls) +
-         client_protocol("mutual",
-                         "    tls: {role: client, ca: " + ca + ", certificate: " + certificate + ", key: " + key + "}\n") +
+         client_protocol("mutual", "    tls: {role: client, ca: " + ca + ", certificate: " + certificate +
+                                       ", key: " + key + "}\n") +
          client_protocol("socks", socks + tls) + client_protocol("connect", connect + tls) +
          "  remote:\n    transport: tcp\n    connect: {allow: [\"localhost:1-65535\", \"server.test:1\"]}\n" + tls +
          "    proxy: {url: \"socks5://127.0.0.1:" + std::to_string(socks_->port()) + "\", resolve: proxy}\n");
@@ -65,9 +65,9 @@ class SameGuestTest : public ProtocolsTest, public testing::WithParamInterface<c
     for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
       text += std::string("  ") + kind + "_temp_path temp-" + kind + ";\n";
     }
-    return text + "  server { listen 127.0.0.1:" + std::to_string(plain_) + "; }\n  server { listen 127.0.0.1:" +
-           std::to_string(tls_) + " ssl; }\n  server { listen 127.0.0.1:" + std::to_string(mutual_) +
-           " ssl; ssl_verify_client on; }\n}\n";
+    return text + "  server { listen 127.0.0.1:" + std::to_string(plain_) +
+           "; }\n  server { listen 127.0.0.1:" + std::to_string(tls_) +
+           " ssl; }\n  server { listen 127.0.0.1:" + std::to_string(mutual_) + " ssl; ssl_verify_client on; }\n}\n";
   }
   // The bytes that http_get.wasm wrote.
   std::string get(const std::string& protocol, uint16_t port, const std::string& host) {
@@ -100,21 +100,23 @@ TEST_P(SameGuestTest, GetsTheSameBytesPlainByTlsWithACertificateAndThroughProxie
 }
 
 TEST_P(SameGuestTest, PROXY_3_DoesNotResolveWhereTheProxyDoes) {
-  const auto answers = lines_of(run(guest("semantics", {"resolve remote server.test", "c= open remote 0.0.0.0:0",
-                                                        "k= connect c localhost:" + std::to_string(tls_)},
+  const auto answers = lines_of(run(guest("semantics",
+                                          {"resolve remote server.test", "c= open remote 0.0.0.0:0",
+                                           "k= connect c localhost:" + std::to_string(tls_)},
                                           {"--engine", GetParam()}))
                                     .out);
   ASSERT_EQ(answers.size(), 3u);
   EXPECT_EQ(answers[0], "notsup");
-  EXPECT_THAT(answers[2], testing::StartsWith("success")) << "the proxy knows localhost, and the server is verified as that";
+  EXPECT_THAT(answers[2], testing::StartsWith("success"))
+      << "the proxy knows localhost, and the server is verified as that";
 }
 
 TEST_P(SameGuestTest, IsToldWhatTheConnectionIs) {
   const auto info = [this](const std::string& protocol, uint16_t port) {
-    const Outcome outcome = run(guest("semantics",
-                                      {"c= open " + protocol + " 0.0.0.0:0",
-                                       "k= connect c server.test:" + std::to_string(port), "info k"},
-                                      {"--engine", GetParam()}));
+    const Outcome outcome =
+        run(guest("semantics",
+                  {"c= open " + protocol + " 0.0.0.0:0", "k= connect c server.test:" + std::to_string(port), "info k"},
+                  {"--engine", GetParam()}));
     return outcome.out;
   };
   EXPECT_THAT(info("plain", plain_), HasSubstr("transport=tcp"));

@@ -22,7 +22,8 @@ class TlsServerTest : public ProtocolsTest {
     start_daemon();
   }
   static std::string server_protocol(const std::string& name, const std::string& sections) {
-    return "  " + name + ":\n    transport: tcp\n    open: {allow: [\"127.0.0.1:0\"]}\n    accept: {allow: [\"127.0.0.1\"]}\n" +
+    return "  " + name +
+           ":\n    transport: tcp\n    open: {allow: [\"127.0.0.1:0\"]}\n    accept: {allow: [\"127.0.0.1\"]}\n" +
            sections;
   }
   Process serve(const std::string& protocol, const std::vector<std::string>& more) {
@@ -59,8 +60,8 @@ TEST_F(TlsServerTest, TheSameGuestServesPlainAndTlsClients) {
 TEST_F(TlsServerTest, AuditModeOpensNoDirectionInTheClear) {
   end_daemon();
   acme("mode: audit\nprotocols:\n" +
-       server_protocol("secure", "    tls: {role: server, certificate: " + path("server.pem") + ", key: " +
-                                     path("server.key") + "}\n") +
+       server_protocol("secure", "    tls: {role: server, certificate: " + path("server.pem") +
+                                     ", key: " + path("server.key") + "}\n") +
        client_protocol("dialling", "    tls: {role: client, ca: " + path("clients.pem") + "}\n"));
   start_daemon();
   const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));

@@ -44,6 +44,7 @@ linger: 500ms
 drain: 2m
 audit: {file: /var/log/audit.jsonl, queue: 77}
 log: {level: debug}
+debug: {tls_key_log: environment}
 )");
   ASSERT_TRUE(config) << config.error().detail;
   EXPECT_EQ(config->policy_dir, "/srv/policy");
@@ -54,6 +55,7 @@ log: {level: debug}
   EXPECT_EQ(config->audit_file, "/var/log/audit.jsonl");
   EXPECT_EQ(config->audit_queue, 77u);
   EXPECT_EQ(config->log_level, "debug");
+  EXPECT_TRUE(config->tls_key_log);
 }
 
 TEST_F(ConfigTest, WhatTheFileDoesNotSayKeepsItsDefault) {
@@ -94,7 +96,9 @@ TEST_F(ConfigTest, TheInstalledFileShowsTheDefaults) {
   EXPECT_EQ(config->audit_file, defaults.audit_file);
   EXPECT_EQ(config->audit_queue, defaults.audit_queue);
   EXPECT_EQ(config->log_level, defaults.log_level);
-  for (const char* key : {"policy_dir:", "runtime_dir:", "loops:", "linger:", "drain:", "file:", "queue:", "level:"}) {
+  EXPECT_FALSE(config->tls_key_log);
+  for (const char* key :
+       {"policy_dir:", "runtime_dir:", "loops:", "linger:", "drain:", "file:", "queue:", "level:", "tls_key_log:"}) {
     EXPECT_THAT(shown, HasSubstr(key));
   }
 }
