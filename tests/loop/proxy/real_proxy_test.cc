@@ -10,8 +10,7 @@ namespace {
 
 using Kind = policy::Proxy::Kind;
 
-// Where the tunnels lead: the same port of 127.0.0.1 and [::1]. Whoever connects sends a word and its end, and gets it
-// back twice.
+// Where the tunnels lead: the same port of 127.0.0.1 and [::1]. Whoever connects sends a line and gets it back twice.
 class Destination {
  public:
   Destination() : thread_([this] { serve(); }) {}
@@ -41,6 +40,17 @@ class Destination {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) test::throw_errno("socketpair");
     return {test::NativeSocket(ends[0]), test::NativeSocket(ends[1])};
   }
+  static std::string read_line(test::NativeSocket& peer) {
+    std::string line;
+    std::vector<char> piece(64 * 1024);
+    while (!line.ends_with('\n')) {
+      const ssize_t n = ::recv(peer.fd(), piece.data(), piece.size(), 0);
+      if (n < 0) test::throw_errno("recv");
+      if (n == 0) break;
+      line.append(piece.data(), static_cast<size_t>(n));
+    }
+    return line;
+  }
   void serve() {
     for (;;) {
       pollfd entries[] = {{stopped_.fd(), POLLIN, 0}, {v4_.fd(), POLLIN, 0}, {v6_.fd(), POLLIN, 0}};
@@ -48,9 +58,8 @@ class Destination {
       if (entries[0].revents != 0) return;
       try {
         auto peer = (entries[1].revents != 0 ? v4_ : v6_).accept();
-        std::string line;
-        for (std::string byte = peer.read(1); !byte.empty() && byte != "\n"; byte = peer.read(1)) line += byte;
-        peer.write_all(line + line + "\n");
+        const std::string line = read_line(peer);
+        peer.write_all(line + line);
         peer.read_to_end();
       } catch (const std::system_error&) {
         // The proxy ends its connections as it likes.
@@ -89,9 +98,9 @@ class RealProxyTest : public ProxyTest {
       ASSERT_EQ(outcome_of(tunnel, proxy), "success");
       EXPECT_EQ((*tunnel)->peer_endpoint(), target);
       auto stream = *(*tunnel)->take_stream();
-      std::string word(100'000, 'w');
-      EXPECT_TRUE(run(write(stream, word + "\n")));
-      EXPECT_TRUE(run(read(stream, 2 * word.size() + 1)) == word + word + "\n");
+      const std::string line = std::string(100'000, 'w') + "\n";
+      EXPECT_TRUE(run(write(stream, line)));
+      EXPECT_TRUE(run(read(stream, 2 * line.size())) == line + line);
       (*tunnel)->abort();
     }
   }
