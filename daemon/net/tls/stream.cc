@@ -265,7 +265,7 @@ Status TlsStream::shutdown_write() {
   write_ended_ = true;
   disturb();
   begin();
-  const Status sent = send_close();
+  Status sent = send_close();
   end();
   return sent;
 }
