@@ -40,6 +40,9 @@ void Loader::check_proxied(const Node& protocol, const ProtocolState& state) {
     problems_.error(key, "`proxy` has no meaning for transport udp: it carries streams");
   if (state.protocol.transport == Transport::kUnix)
     problems_.error(key, "`proxy` has no meaning for transport unix: its sockets are this machine's");
+  if (state.protocol.proxy && state.protocol.proxy->resolve == Proxy::Resolve::kProxy &&
+      !state.protocol.resolver.hosts.empty())
+    problems_.error(key, "with `resolve: proxy` the `hosts` of the resolver are never used");
   if (protocol.find_key("connect") == nullptr && !state_->audit)
     problems_.error(key, "`proxy` is never used: the protocol has no `connect`");
   for (const std::string_view each : {"open", "accept"}) {

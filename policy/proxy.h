@@ -19,7 +19,7 @@ struct Proxy {
   std::string password_file;  // its first line is the password; read for each connection, so it may change
   std::string ca;             // https only: PEM; empty: the system's store
   Resolve resolve = Resolve::kHere;
-  std::chrono::milliseconds timeout{10'000};  // from the first byte to the proxy until the tunnel stands
+  std::chrono::milliseconds timeout{10'000};  // for TLS with the proxy, and for the tunnel after it
 };
 
 }  // namespace wasi_netd::policy

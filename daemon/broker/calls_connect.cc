@@ -160,9 +160,12 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
   auto bound = control->prepare_connect();
   if (!bound) co_return undo(*session, *made, bound.error());
   std::optional<policy::Family> family;
+  // Before the dial, which may fail at once.
+  if (nonblock) connection->arm(made->token, kWritable);
   if (*bound) {
     const policy::Endpoint local = (*bound)->local_endpoint();
-    if (const auto* ip = std::get_if<policy::IpEndpoint>(&local)) family = ip->address.family;
+    const auto* ip = std::get_if<policy::IpEndpoint>(&local);
+    if (ip && !connection->protocol().proxy) family = ip->address.family;  // else it is the proxy that it must reach
     connection->use_bound(control, std::move(*bound));
   }
   if (by_name) {
@@ -171,10 +174,7 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
     std::vector<policy::Endpoint> targets(1, *target);
     connection->dial(std::move(targets));
   }
-  if (nonblock) {
-    connection->arm(made->token, kWritable);
-    co_return made;
-  }
+  if (nonblock) co_return made;
   co_await connection->decided(call);
   if (connection->state() == ConnectionState::kConnecting)
     co_return undo(*session, *made, {Errno::canceled, "call cancelled"});

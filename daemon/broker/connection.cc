@@ -45,8 +45,8 @@ Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<po
   if (self->state_ != ConnectionState::kConnecting) co_return;  // given up before it began
   const Tenant& tenant = self->session().tenant();
   const std::shared_ptr<const net::Path> path = tenant.runtime(self->protocol()).path();
-  if (path->tls) {
-    if (auto charged = self->charge_tls(); !charged) {
+  if (const uint64_t layers = (path->tls ? 1 : 0) + (path->proxy_tls ? 1 : 0); layers != 0) {
+    if (auto charged = self->charge_tls(layers); !charged) {
       self->fail(charged.error());
       co_return;
     }
@@ -71,7 +71,11 @@ Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<po
 
 Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared_ptr<net::TlsContext> tls,
                                    std::shared_ptr<net::Connection> peer) {
-  if (auto charged = self->charge_tls(); !charged) {
+  if (self->state_ != ConnectionState::kConnecting) {  // given up before it began
+    peer->abort();
+    co_return;
+  }
+  if (auto charged = self->charge_tls(1); !charged) {
     peer->abort();
     self->fail(charged.error());
     co_return;
@@ -88,8 +92,8 @@ Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared
   }
 }
 
-Status Connection::charge_tls() {
-  auto charge = session().buffers_quota().charge(kTlsMemory);
+Status Connection::charge_tls(uint64_t layers) {
+  auto charge = session().buffers_quota().charge(layers * kTlsMemory);
   if (!charge) {
     session().tenant().audit().quota(session().subject(permit_.request.protocol), "buffers",
                                      session().buffers_quota().used());
@@ -227,7 +231,6 @@ void Connection::over(Error why) {
       error_ = {Errno::notconn, "connection is over"};
     net_.reset();
     bound_.reset();
-    tls_memory_.release();
     charge_.release();
     if (const auto control = control_.lock()) control->bound_connection_over();
   }

@@ -89,13 +89,13 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   void release();
   void over(Error why);
   // nobufs: there is no room for what OpenSSL keeps for a connection.
-  Status charge_tls();
+  Status charge_tls(uint64_t layers);
   static Task<void> run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets);
   static Task<void> run_finish(std::shared_ptr<Connection> self);
 
   Permit permit_;
   Charge charge_;
-  Charge tls_memory_;
+  Charge tls_memory_;  // to the end of the object: its stream may hold OpenSSL's part as long
   ConnectionState state_ = ConnectionState::kConnecting;
   std::shared_ptr<net::Connection> net_;
   std::function<void()> cancel_dial_;

@@ -33,12 +33,17 @@ policy::Decision judge(const Session& session, policy::Request& request) {
   const policy::TenantPolicy& policy = session.tenant().policy();
   policy::Decision decision = policy.decide(request);
   const auto* literal = std::get_if<policy::IpEndpoint>(&request.endpoint);
-  if (decision.permitted() || !literal || request.operation != policy::Operation::kConnect) return decision;
+  if (!literal || request.operation != policy::Operation::kConnect) return decision;
+  // With TLS the name also says who the peer must prove to be.
+  const policy::Protocol* protocol = policy.protocol(request.protocol);
+  const bool allowed = decision.verdict == policy::Verdict::kAllow;
+  if (allowed && !(protocol && protocol->tls)) return decision;
   for (const std::string& name : session.names_of(request.protocol, literal->address)) {
     policy::Request as_name = request;
     as_name.via_name = name;
     policy::Decision by_name = policy.decide(as_name);
-    if (!by_name.permitted()) continue;
+    // What audit mode lets pass either way passes as the address it is, unless a rule allows the name.
+    if (by_name.verdict != policy::Verdict::kAllow && (decision.permitted() || !by_name.permitted())) continue;
     request = std::move(as_name);
     return by_name;
   }

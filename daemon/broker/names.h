@@ -12,7 +12,8 @@
 namespace wasi_netd::broker {
 
 // The verdict on `request` before any look-up. A literal address that is denied as such may still be the answer of a
-// permitted resolve of this session; then it is judged, and later dialled, as that name.
+// permitted resolve of this session; then it is judged, and later dialled, as that name. With TLS so is one that is
+// allowed as such: the peer is to prove that it has the name.
 policy::Decision judge(const Session&, policy::Request& request);
 
 // The name in request.endpoint, which judge() permitted, to permitted endpoints of its port. Writes the audit record of

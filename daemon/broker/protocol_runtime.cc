@@ -15,6 +15,11 @@ Result<std::shared_ptr<net::TlsContext>> load_tls(const net::Loop& loop, const p
 
 }  // namespace
 
+void ProtocolRuntime::close() const {
+  resolver_->close();
+  if (path_->proxy_resolver) path_->proxy_resolver->close();
+}
+
 Result<ProtocolRuntime> ProtocolRuntime::make(net::Loop loop, const policy::Protocol& protocol) {
   if (protocol.transport == policy::Transport::kUdp) {
     return Error{Errno::notsup, policy::to_string(protocol.where) + ": protocol " + protocol.name +
@@ -25,10 +30,14 @@ Result<ProtocolRuntime> ProtocolRuntime::make(net::Loop loop, const policy::Prot
       net::make_resolver(loop, {protocol.resolver.servers, protocol.resolver.timeout, protocol.families});
   net::Path path;
   path.proxy = protocol.proxy;
-  path.proxy_resolver = runtime.resolver_;
+  // The proxy's address is the operator's: `families` is about the guest's.
+  if (protocol.proxy && std::holds_alternative<policy::NameEndpoint>(protocol.proxy->address)) {
+    path.proxy_resolver = net::make_resolver(loop, {protocol.resolver.servers, protocol.resolver.timeout, {}});
+  }
   if (protocol.proxy && protocol.proxy->tls) {
     policy::Tls to_proxy;
     to_proxy.ca = protocol.proxy->ca;
+    to_proxy.handshake_timeout = protocol.proxy->timeout;
     auto context = load_tls(loop, protocol, std::move(to_proxy));
     if (!context) return context.error();
     path.proxy_tls = std::move(*context);

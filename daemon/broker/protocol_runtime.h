@@ -16,6 +16,8 @@ class ProtocolRuntime {
   static Result<ProtocolRuntime> make(net::Loop, const policy::Protocol&);
 
   net::Resolver& resolver() const { return *resolver_; }
+  // Ends look-ups; the tenant stops.
+  void close() const;
   // How connections are made.
   const std::shared_ptr<const net::Path>& path() const { return path_; }
   // With what accepted peers shake hands before a guest sees them; null: not at all.

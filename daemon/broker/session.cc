@@ -1,6 +1,7 @@
 #include "daemon/broker/session.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "daemon/broker/connection.h"
@@ -112,21 +113,23 @@ void Session::remember_answer(const std::string& protocol, const policy::IpAddre
                               std::chrono::seconds ttl) {
   const auto key = std::make_tuple(protocol, policy::to_string(address), name);
   if (names_.size() >= kMaxKnownNames && !names_.contains(key)) {
-    const auto sooner = [](const auto& one, const auto& other) { return one.second < other.second; };
+    const auto sooner = [](const auto& one, const auto& other) { return one.second.until < other.second.until; };
     names_.erase(std::min_element(names_.begin(), names_.end(), sooner));
   }
-  names_[key] = std::chrono::steady_clock::now() + ttl;
+  names_[key] = {std::chrono::steady_clock::now() + ttl, ++answers_};
 }
 
 std::vector<std::string> Session::names_of(const std::string& protocol, const policy::IpAddress& address) const {
   const std::string text = policy::to_string(address);
   const auto now = std::chrono::steady_clock::now();
-  std::vector<std::string> names;
+  std::map<uint64_t, std::string, std::greater<>> latest;
   for (auto it = names_.lower_bound({protocol, text, {}}); it != names_.end(); ++it) {
     const auto& [of_protocol, of_address, name] = it->first;
     if (of_protocol != protocol || of_address != text) break;
-    if (it->second >= now) names.push_back(name);
+    if (it->second.until >= now) latest.emplace(it->second.answer, name);
   }
+  std::vector<std::string> names;
+  for (auto& [answer, name] : latest) names.push_back(std::move(name));
   return names;
 }
 

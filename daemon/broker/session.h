@@ -89,6 +89,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // RESOLVE-1). Bounded: the oldest go.
   void remember_answer(const std::string& protocol, const policy::IpAddress&, const std::string& name,
                        std::chrono::seconds ttl);
+  // The name it was given for last comes first: it is the one that the guest means.
   std::vector<std::string> names_of(const std::string& protocol, const policy::IpAddress&) const;
 
   // ---- the end ----
@@ -115,8 +116,12 @@ class Session : public std::enable_shared_from_this<Session> {
   bool ended_ = false;
   Event changed_;        // an event for next_event()
   Event handles_fewer_;  // for end()
-  // Until when a (protocol, address, name) is good.
-  std::map<std::tuple<std::string, std::string, std::string>, std::chrono::steady_clock::time_point> names_;
+  struct Known {
+    std::chrono::steady_clock::time_point until;
+    uint64_t answer;  // counts up
+  };
+  std::map<std::tuple<std::string, std::string, std::string>, Known> names_;  // (protocol, address, name)
+  uint64_t answers_ = 0;
 };
 
 }  // namespace wasi_netd::broker

@@ -99,7 +99,7 @@ void Tenant::stop(std::function<void()> done) {
   std::vector<std::shared_ptr<Connection>> connections;
   for (Connection* connection : connections_) connections.push_back(connection->shared_from_this());
   for (const auto& connection : connections) connection->abort({Errno::connaborted, "daemon stops"});
-  for (const auto& [name, runtime] : runtimes_) runtime.resolver().close();
+  for (const auto& [name, runtime] : runtimes_) runtime.close();
   gate_.close(std::move(done));
 }
 

@@ -96,7 +96,9 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
 
   static Task<Result<ConnectionPtr>> through_proxy(Self self) {
     Result<ConnectionPtr> made = Error{Errno::inval, "no address to connect to"};
-    for (size_t i = 0; i < self->targets_.size() && i < kMaxTunnels; ++i) {
+    // A bound socket is used up by the first.
+    const size_t most = self->bound_ ? 1 : kMaxTunnels;
+    for (size_t i = 0; i < self->targets_.size() && i < most; ++i) {
       made = co_await to_proxy(self);
       if (!made) break;
       const ConnectionPtr connection = *made;
@@ -139,7 +141,9 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
   }
 
   Error of_proxy(const Error& error) const {
-    return {error.code, "proxy " + policy::to_string(path_->proxy->address) + ": " + error.detail};
+    // `again`, of a name server that failed, would mean something else to a guest with a non-blocking fd.
+    const Errno code = error.code == Errno::again ? Errno::io : error.code;
+    return {code, "proxy " + policy::to_string(path_->proxy->address) + ": " + error.detail};
   }
 
   const Loop loop_;

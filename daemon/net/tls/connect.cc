@@ -62,7 +62,11 @@ std::string subject_of(const X509* certificate) {
   }
   char* bytes = nullptr;
   const long size = BIO_get_mem_data(text.get(), &bytes);
-  return {bytes, static_cast<size_t>(size)};
+  std::string subject(bytes, static_cast<size_t>(size));
+  // GENERAL_NAME_print passes them through, and a line break would forge a line of what guests are told.
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  std::replace_if(subject.begin(), subject.end(), is_control, '?');
+  return subject;
 }
 
 ConnectionInfo info_of(const SSL* ssl, std::string peer_name) {

@@ -109,6 +109,33 @@ TEST_F(TlsPeer, ThatSaysNothingTimesOut) {
   EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"timedout\""));
 }
 
+// One address has two names: the one it was last resolved from is the one that the guest means.
+TEST_F(TlsPeer, ThatWasResolvedMustProveTheNameItWasResolvedFrom) {
+  Profile profile;
+  profile.names = "DNS:b.test";
+  const Issued issued = root_.issue(profile);
+  acme(
+      "protocols:\n  secure:\n    transport: tcp\n"
+      "    connect: {allow: [\"127.0.0.1:1-65535\", \"a.test:1-65535\", \"b.test:1-65535\"]}\n"
+      "    resolver: {hosts: {a.test: [127.0.0.1], b.test: [127.0.0.1]}}\n    tls: {role: client, ca: " +
+      file("ca.pem", root_.certificate_pem()) + "}\n");
+  start_daemon();
+  for (const bool last_is_b : {true, false}) {
+    SCOPED_TRACE(last_is_b);
+    NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+    NativeTlsSetup setup;
+    setup.identity = &issued;
+    auto server = serve_once(listener, setup);
+    const std::string first = last_is_b ? "a.test" : "b.test", second = last_is_b ? "b.test" : "a.test";
+    const Outcome outcome =
+        run(guest("semantics", {"resolve secure " + first, "resolve secure " + second, "c= open secure 0.0.0.0:0",
+                                "k= connect c " + address_of(listener)}));
+    EXPECT_THAT(lines_of(outcome.out).back(), testing::StartsWith(last_is_b ? "success" : "connaborted"))
+        << outcome.out;
+    server.wait();
+  }
+}
+
 TEST_F(TlsPeer, TLS_2_WithoutCloseNotifyIsAResetAndNeverAnEnd) {
   Profile profile;
   profile.names = "IP:127.0.0.1";
