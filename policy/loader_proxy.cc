@@ -19,6 +19,8 @@ void Loader::read_proxy(const Node& node, ProtocolState& state) {
   const Node* resolve = section->find("resolve");
   if (resolve != nullptr && resolve->text == "proxy") {
     proxy.resolve = Proxy::Resolve::kProxy;
+    if (!state.protocol.resolver.hosts.empty())
+      problems_.error(*resolve, "with `resolve: proxy` the `hosts` of the resolver are never used");
     problems_.warning(*resolve, "names are judged, and not what the proxy resolves them to, which may be any address");
   }
   if (!good) return;
@@ -40,9 +42,6 @@ void Loader::check_proxied(const Node& protocol, const ProtocolState& state) {
     problems_.error(key, "`proxy` has no meaning for transport udp: it carries streams");
   if (state.protocol.transport == Transport::kUnix)
     problems_.error(key, "`proxy` has no meaning for transport unix: its sockets are this machine's");
-  if (state.protocol.proxy && state.protocol.proxy->resolve == Proxy::Resolve::kProxy &&
-      !state.protocol.resolver.hosts.empty())
-    problems_.error(key, "with `resolve: proxy` the `hosts` of the resolver are never used");
   if (protocol.find_key("connect") == nullptr && !state_->audit)
     problems_.error(key, "`proxy` is never used: the protocol has no `connect`");
   for (const std::string_view each : {"open", "accept"}) {

@@ -71,6 +71,16 @@ TEST(LoaderProxy, ResolvingAtTheProxyIsWarnedOf) {
   EXPECT_THAT(testing::load_body(body_with("{url: 'socks5://p.example', resolve: here}")).warnings, IsEmpty());
 }
 
+TEST(LoaderProxy, HostsThatTheProxyNeverAsksForAreAnError) {
+  const auto text = [&](const char* resolve) {
+    return "{url: 'socks5://p.example', resolve: " + std::string(resolve) +
+           "}\n    resolver: {hosts: {a.example: [8.8.8.8]}}";
+  };
+  EXPECT_THAT(errors_of_body(body_with(text("here"))), IsEmpty());
+  EXPECT_THAT(errors_of_body(body_with(text("proxy"))),
+              ElementsAre("8:49: with `resolve: proxy` the `hosts` of the resolver are never used"));
+}
+
 TEST(LoaderProxy, WhatIsNoProxysUrl) {
   constexpr std::string_view kScheme =
       "expected socks5://, http:// or https://, and HOST:PORT; who resolves names is said by `resolve`";
