@@ -129,6 +129,7 @@ std::vector<std::string> Session::names_of(const std::string& protocol, const po
     if (it->second.until >= now) latest.emplace(it->second.answer, name);
   }
   std::vector<std::string> names;
+  names.reserve(latest.size());
   for (auto& [answer, name] : latest) names.push_back(std::move(name));
   return names;
 }

@@ -81,7 +81,7 @@ class RealProxyTest : public ProxyTest {
 
   // A configuration file of the test's.
   std::string config(const std::string& text) {
-    const std::string path = directory_ / "config";
+    std::string path = directory_ / "config";
     write_file(path, text);
     return path;
   }
