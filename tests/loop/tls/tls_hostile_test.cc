@@ -96,7 +96,7 @@ TEST_F(TlsHostile, BytesThatComeOneByOneAreReadAllTheSame) {
   test::NativeTls peer(test::NativeSocket(ends[0]), test::native_tls_context(true, setup), true);
   test::NativeSocket relay(ends[1]);
   auto native = std::async(std::launch::async, [&] {
-    const std::string failed = peer.handshake();
+    std::string failed = peer.handshake();
     if (failed.empty()) peer.write_all("in pieces");
     peer.shutdown_write();
     return failed;
