@@ -78,20 +78,22 @@ Result<Secret> connect_request(const policy::Endpoint& target, std::string_view 
 }
 
 Result<std::optional<size_t>> ConnectReply::look(std::string_view all) {
+  // What is found does not depend on how the answer was cut into pieces: each byte is looked at in its turn.
+  all = all.substr(0, kMaxHead);
   while (!complete_) {
+    const std::string_view begun = all.substr(line_, kVersionPrefix.size());
+    if (status_ == 0 && !kVersionPrefix.starts_with(begun)) return not_http("not an answer of HTTP/1");
     const size_t end = all.find('\n', scanned_);
-    if (end >= kMaxHead && all.size() >= kMaxHead) return Error{Errno::msgsize, "HTTP: the head is over 16 KiB"};
     if (end == std::string_view::npos) {
+      if (all.size() == kMaxHead) return Error{Errno::msgsize, "HTTP: the head is over 16 KiB"};
       scanned_ = all.size();
-      const std::string_view begun = all.substr(line_, kVersionPrefix.size());
-      if (status_ == 0 && !kVersionPrefix.starts_with(begun)) return not_http("not an answer of HTTP/1");
       return std::optional<size_t>();
     }
     std::string_view line = all.substr(line_, end - line_);
     line_ = scanned_ = end + 1;
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (++lines_ > kMaxLines) return Error{Errno::msgsize, "HTTP: the head is over 128 lines"};
     if (auto taken = take_line(line); !taken) return taken.error();
+    if (++lines_ == kMaxLines && !complete_) return Error{Errno::msgsize, "HTTP: the head is over 128 lines"};
   }
   return std::optional<size_t>(line_);
 }
@@ -113,8 +115,7 @@ Status ConnectReply::take_line(std::string_view line) {
 }
 
 Status ConnectReply::take_status_line(std::string_view line) {
-  if (!line.starts_with(kVersionPrefix)) return not_http("not an answer of HTTP/1");
-  line.remove_prefix(kVersionPrefix.size());  // "1 200 Connection established"
+  line.remove_prefix(kVersionPrefix.size());  // which look() has seen; left: "1 200 Connection established"
   const bool complete = line.size() >= 5 && is_digit(line[0]) && line[1] == ' ' &&
                         std::ranges::all_of(line.substr(2, 3), is_digit) && (line.size() == 5 || line[5] == ' ');
   if (!complete) return not_http("a status line without a status");

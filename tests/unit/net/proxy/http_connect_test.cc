@@ -191,9 +191,28 @@ TEST(ConnectReply, IsBoundedInLinesOverAllHeads) {
   EXPECT_EQ(meaning(fields + "\r\n"), "tunnel after " + std::to_string(fields.size() + 2));
   EXPECT_EQ(meaning(fields + "A:\r\n\r\n"), too_many);
   std::string heads;
-  for (size_t head = 0; head < ConnectReply::kMaxLines / 2; ++head) heads += "HTTP/1.1 100\n\n";
-  EXPECT_EQ(meaning(heads), "more");
-  EXPECT_EQ(meaning(heads + kOk), too_many);
+  for (size_t head = 0; head < ConnectReply::kMaxLines / 2 - 1; ++head) heads += "HTTP/1.1 100\n\n";
+  EXPECT_EQ(meaning(heads + kOk), "tunnel after " + std::to_string(heads.size() + kOk.size()));
+  EXPECT_EQ(meaning(heads + "HTTP/1.1 100\n"), "more");
+  EXPECT_EQ(meaning(heads + "HTTP/1.1 100\n\n"), too_many);
+}
+
+// Whichever of two faults comes first in the bytes is told, however they arrived.
+TEST(ConnectReply, MeansTheSameInPiecesOfAnySize) {
+  std::string lines;
+  for (size_t head = 0; head < ConnectReply::kMaxLines / 2; ++head) lines += "HTTP/1.1 100\n\n";
+  const std::string first = "HTTP/1.1 100 Continue\r\nX: ";
+  const std::string filled = first + std::string(ConnectReply::kMaxHead - first.size() - 5, 'x') + "\n\n";
+  const std::string kAnswers[] = {lines + "no HTTP\n", filled + "HTx\n", filled + "HTTP/2 200\n",
+                                  filled + "HTTP/1.1 200\n", "no HTTP" + std::string(ConnectReply::kMaxHead, 'x')};
+  for (const auto& answer : kAnswers) {
+    ConnectReply reply(false);
+    std::string outcome = "more";
+    for (size_t size = 0; size <= answer.size() && outcome == "more"; ++size) {
+      outcome = meaning(reply.look(answer.substr(0, size)));
+    }
+    EXPECT_EQ(meaning(answer), outcome) << answer.substr(answer.size() - 20);
+  }
 }
 
 }  // namespace
