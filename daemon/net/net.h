@@ -58,6 +58,17 @@ class Stream {
   virtual Task<Status> wait_readable() = 0;
   virtual Task<Status> wait_writable() = 0;
 
+  // True: a stream of datagrams. A write is one datagram, whole or `msgsize`, an empty one too. A read is one datagram: 0
+  // bytes are an empty one, unless ended(). What does not fit into the buffer is lost, and read_truncated() says so of
+  // the last read.
+  virtual bool keeps_boundaries() const { return false; }
+  virtual bool ended() const { return false; }
+  virtual bool read_truncated() const { return false; }
+  // Datagrams that were dropped for want of room in the queue.
+  virtual uint64_t dropped() const { return 0; }
+  // Bytes of the next datagram, 0 when none waits.
+  virtual size_t next_size() const { return 0; }
+
   // Pending operations complete with `canceled`; no byte is lost and the stream can be used on.
   virtual void cancel() = 0;
 
