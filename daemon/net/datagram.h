@@ -1,11 +1,12 @@
 #pragma once
 // Datagrams over UDP and Unix sockets: whole messages, each from or to one peer.
 //
-// Connected datagrams are a Connection and its Stream like any other (net.h): a Stream that keeps boundaries. This header
-// adds what only datagrams have: a socket that talks to any peer, and a listener that tells peers apart by address.
-// One loop's thread; held by shared_ptr; close() ends pending operations with `canceled`.
+// Connected datagrams are a Connection and its Stream like any other (net.h): a Stream that keeps boundaries. This
+// header adds what only datagrams have: a socket that talks to any peer, and a listener that tells peers apart by
+// address. One loop's thread; held by shared_ptr; close() ends pending operations with `canceled`.
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,10 @@ struct Datagram {
   Endpoint peer;           // unnamed for a Unix sender that is not bound
   bool truncated = false;  // the rest was lost
 };
+struct OutgoingDatagram {
+  std::string_view data;
+  Endpoint peer;
+};
 
 struct DatagramOptions {
   // What one queue may hold, in bytes, each datagram counted with what it takes in memory. When the next does not fit,
@@ -32,32 +37,50 @@ struct DatagramOptions {
   // Queued datagrams are charged here while they wait; no room is as a full queue. Outlives the socket.
   Quota* buffers = nullptr;
   // Of a listener: how long a peer's connection may be silent in both directions before it ends, with the clean end of
-  // a stream. And how many peers it keeps apart at once; datagrams of further ones are dropped and counted.
+  // a stream; and for how long a refused peer is kept out. And how many peers it keeps apart at once, and as many that
+  // were refused; datagrams of further ones are dropped and counted.
   std::chrono::milliseconds idle_timeout{120'000};
   size_t max_peers = 1024;
-  // Of an unconnected socket: asked for each datagram before it is queued; false drops it. Empty: all come in.
+  // Of an unconnected socket: asked for each datagram before it is queued; false drops it. Empty: all come in. Does not
+  // call the socket.
   std::function<bool(const Endpoint& peer)> admit;
 };
 
-// A bound datagram socket. connect() and listen() use it up as with stream sockets; before that it sends to and receives
-// from any peer. Unix: listen() is `notsup`.
+// A bound datagram socket. connect() and listen() use it up as with stream sockets, and end what is pending with
+// `canceled`; before that it sends to and receives from any peer. It begins to read with the first call that asks for
+// what came in; until then, the kernel keeps that.
+//
+// connect(): what came in from that peer before stays. listen(): a peer is an address that sends to one of ours; its
+// connection holds what it sent so far, and answers from the address that it sent to. Connections live on when their
+// listener is closed, and keep the port taken. Unix: listen() is `notsup`.
+//
+// What the network answers to a datagram (ICMP) is told once, to the next send to that peer, which then sends nothing:
+// connrefused, hostunreach, ... Also to receive_now(), behind what is queued, when the socket is that peer's client: it
+// sent before anything came in, and to nobody else. A connection is told by the next read or write, as natively.
 class DatagramBound : public Bound {
  public:
-  // The oldest datagram in the queue, its data cut to `limit` bytes (then `truncated`). `again`: none. An error that the
-  // kernel reported (an ICMP answer to something that was sent) is told once: connrefused, hostunreach, ...
+  // The oldest datagram in the queue, its data cut to `limit` bytes (then `truncated`). `again`: none.
   virtual Result<Datagram> receive_now(size_t limit) = 0;
   // The whole datagram or nothing. `again`: no room now; `msgsize`; what a Unix peer answers: noent, connrefused.
   virtual Status send_now(std::string_view data, const Endpoint& peer) = 0;
-  // Completes when receive_now / send_now would not answer `again`.
+  // A prefix of them, at least one; the count of it, or why the first was not sent.
+  virtual Result<size_t> send_batch_now(std::span<const OutgoingDatagram>) = 0;
+  // Completes when receive_now would not answer `again`.
   virtual Task<Status> wait_readable() = 0;
+  // Completes when there is room to send; after a send that answered `again`, room for that peer. `nfile`: no
+  // descriptor to wait for a Unix peer with.
   virtual Task<Status> wait_writable() = 0;
   // Bytes of the oldest datagram in the queue; 0 when there is none.
   virtual size_t next_size() const = 0;
   virtual uint64_t dropped() const = 0;  // for want of room in the queue
+  // As of a Connection.
+  virtual Status set_option(Option, uint32_t value) = 0;
+  virtual Result<uint32_t> get_option(Option) const = 0;
 };
 
-// Binds a datagram socket: IPv6 ones are v6-only. Addresses and Unix paths as for bind_stream(). The unnamed Unix
-// endpoint is a socket without an address: it sends, and nobody can answer it.
+// Binds a datagram socket: IPv6 ones are v6-only, and no two share a port. Unix paths as for bind_stream(); a peer can
+// answer to one when nobody but root and the daemon can rename a directory on the way to it. The unnamed Unix endpoint
+// is a socket without an address: it sends, and nobody can answer it.
 Result<std::shared_ptr<DatagramBound>> bind_datagram(Loop, const Endpoint&, DatagramOptions);
 
 // A fresh socket connected to the first of `targets` that the kernel accepts (no packet is sent by it).
