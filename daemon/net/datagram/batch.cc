@@ -126,6 +126,7 @@ ReceiveBuffers::Outcome ReceiveBuffers::receive(int fd) {
     vectors_[i] = {slot.data.data(), slot.data.size()};
     msghdr& message = messages_[i].msg_hdr;
     message = {};
+    slot.from.storage.ss_family = AF_UNSPEC;  // the kernel writes nothing for a sender without a name
     message.msg_name = slot.from.get();
     message.msg_namelen = sizeof slot.from.storage;
     message.msg_iov = &vectors_[i];

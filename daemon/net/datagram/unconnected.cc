@@ -14,6 +14,13 @@ namespace {
 // Peers whose errors wait to be told; of further ones the oldest is forgotten.
 constexpr size_t kMaxFailed = 16;
 
+// Whether a socket at one of them can reach the other at all.
+bool same_kind(const Endpoint& a, const Endpoint& b) {
+  const auto* x = std::get_if<policy::IpEndpoint>(&a);
+  const auto* y = std::get_if<policy::IpEndpoint>(&b);
+  return x && y ? x->address.family == y->address.family : a.index() == b.index();
+}
+
 // Where a datagram goes, as the kernel wants it.
 struct Target {
   SocketAddress address;
@@ -35,7 +42,7 @@ Result<Target> target_of(const Endpoint& peer) {
     out.address = *address;
     return out;
   }
-  if (name.name.empty()) return system_error(EDESTADDRREQ, "send to nobody");
+  if (name.name.empty()) return Error{Errno::destaddrreq, "send to nobody"};
   int error = 0;
   out.path = reach_path(name.name, error);
   if (error != 0) return system_error(error, "send to " + name.name);
@@ -93,13 +100,9 @@ Task<Result<std::shared_ptr<Connection>>> UnconnectedDatagrams::connect_task(Sel
 
 Result<std::shared_ptr<Connection>> UnconnectedDatagrams::connect_now(const Endpoint& target) {
   if (!socket_) return used_up();
-  const auto* ip = std::get_if<policy::IpEndpoint>(&target);
-  const auto* own = std::get_if<policy::IpEndpoint>(&local_);
-  if (target.index() != local_.index() || (ip && ip->address.family != own->address.family)) {
-    return Error{Errno::afnosupport, "another kind of address"};
-  }
+  if (!same_kind(target, local_)) return Error{Errno::afnosupport, "another kind of address"};
   auto socket = give_up();
-  if (own) {
+  if (std::holds_alternative<policy::IpEndpoint>(local_)) {
     (void)socket->tell_peers(false);
     int ignored = 0;
     socklen_t size = sizeof ignored;
@@ -197,7 +200,7 @@ Result<size_t> UnconnectedDatagrams::send_prefix(std::span<const OutgoingDatagra
   for (; count < datagrams.size() && !broadcast; ++count) {
     const OutgoingDatagram& one = datagrams[count];
     std::optional<Error> refused;
-    if (one.peer.index() != local_.index()) {
+    if (!same_kind(one.peer, local_)) {
       refused = Error{Errno::afnosupport, "another kind of address"};
     } else if (one.data.size() > kMaxDatagram) {
       refused = system_error(EMSGSIZE, "send");

@@ -110,10 +110,10 @@ class DatagramLoopTest : public LoopTest {
     data.resize(*n);
     return data;
   }
+  static Task<void> wait(Timer& timer) { (void)co_await timer.async_wait(kTuple); }
   static Errno write_code(Stream& stream, std::string_view data) {
     return code_of(stream.write_now(asio::buffer(data)));
   }
-  // The loop has the event of what happened in the kernel already: on loopback it is there when the call returns.
   std::shared_ptr<Connection> dial(const Endpoint& target, DatagramOptions options = {}) {
     return *run(dial_datagram(loop(), {target}, std::move(options))->run());
   }
