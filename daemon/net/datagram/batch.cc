@@ -114,7 +114,7 @@ bool read_error(msghdr& message, sock_extended_err& out) {
 }  // namespace
 
 ReceiveBuffers::ReceiveBuffers(asio::execution_context& loop)
-    : asio::execution_context::service(loop), slots_(new Slot[kReceiveBatch]) {}
+    : asio::execution_context::service(loop), slots_(std::make_unique_for_overwrite<Slot[]>(kReceiveBatch)) {}
 
 ReceiveBuffers& ReceiveBuffers::of(const Loop& loop) {
   return asio::use_service<ReceiveBuffers>(asio::query(loop, asio::execution::context));

@@ -33,6 +33,7 @@ class DatagramPeer;
 class DatagramPeers final : private DatagramSocket::Reader, public std::enable_shared_from_this<DatagramPeers> {
  public:
   DatagramPeers(std::shared_ptr<DatagramSocket>, policy::IpEndpoint local, size_t backlog, DatagramOptions);
+  ~DatagramPeers() { socket_->close(); }
   // Begins to read.
   void open() { socket_->start(); }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 namespace wasi_netd::net {
@@ -63,7 +62,7 @@ Result<size_t> DatagramStream::read_now(asio::mutable_buffer buffer) {
   if (!queue_.empty()) {
     const Datagram next = queue_.pop();
     const size_t size = std::min(next.data.size(), buffer.size());
-    std::memcpy(buffer.data(), next.data.data(), size);
+    std::copy_n(next.data.data(), size, static_cast<char*>(buffer.data()));
     read_truncated_ = next.truncated || size < next.data.size();
     return size;
   }
@@ -83,11 +82,11 @@ Result<size_t> DatagramStream::write_now(asio::const_buffer buffer) {
 
 Result<size_t> DatagramStream::write_batch_now(std::span<const std::string_view> datagrams) {
   if (closed_) return canceled();
-  if (write_ended_) return system_error(EPIPE, "write");
-  if (error_) return told("write");
   const auto too_long = std::ranges::find_if(datagrams, [](std::string_view one) { return one.size() > kMaxDatagram; });
   const auto prefix = datagrams.first(static_cast<size_t>(too_long - datagrams.begin()));
   if (prefix.empty() && !datagrams.empty()) return system_error(EMSGSIZE, "write");
+  if (error_) return told("write");
+  if (write_ended_) return system_error(EPIPE, "write");
   if (prefix.empty()) return size_t{0};
   const SendOutcome out = send(prefix);
   if (out.sent > 0) return out.sent;
@@ -175,8 +174,9 @@ Result<uint32_t> DatagramStream::get_option(Option option) const {
   return socket_->get_option(option);
 }
 
-Task<void> DatagramStream::finish(std::chrono::milliseconds) {
-  close();
+Task<void> DatagramStream::finish(std::chrono::milliseconds) { return finish_task(shared_from_this()); }
+Task<void> DatagramStream::finish_task(Self self) {
+  self->close();
   co_return;
 }
 

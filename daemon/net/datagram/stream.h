@@ -60,6 +60,7 @@ class DatagramStream : public Connection, public Stream, public std::enable_shar
   static Task<Result<size_t>> write_task(Self, asio::const_buffer);
   static Task<Status> readable_task(Self, uint64_t cancels);
   static Task<Status> writable_task(Self, uint64_t cancels);
+  static Task<void> finish_task(Self);
   Error told(const char* what);
 
   virtual SendOutcome send(std::span<const std::string_view>) = 0;

@@ -383,6 +383,15 @@ TEST_P(ConnectedUnix, AWaitForRoomEndsWithCancelShutdownAndClose) {
   EXPECT_EQ(code_of(finish(closed)), Errno::canceled);
 }
 
+TEST_P(ConnectedUnix, KeepsWhatCameInFromAPeerThatIsGone) {
+  auto pair = connect();
+  pair.answer("last words");
+  run_ready();
+  pair.peer.socket.close();
+  EXPECT_EQ(write_code(*pair.stream, "x"), Errno::connrefused);
+  EXPECT_EQ(read_all(*pair.stream), Texts({"last words"}));
+}
+
 TEST_P(ConnectedUnix, IsCutToTheLargestDatagram) {
   auto pair = connect();
   const std::string long_one = test::pattern(kMaxDatagram + 1'000);
@@ -431,6 +440,63 @@ TEST_F(DatagramDialling, OfTheUnspecifiedAddressTellsWhomItReached) {
   NativePeer peer = native_at(ip("127.0.0.1", 0));
   auto connection = dial(ip("0.0.0.0", port_of(peer.endpoint)));
   EXPECT_EQ(connection->peer_endpoint(), peer.endpoint);
+}
+
+// What a program sees on a native socket a guest sees on ours, call by call.
+class ConnectedLikeNative : public DatagramWireTest {
+ protected:
+  // w: write a byte, e: an empty datagram, l: one that is too long, r: read, s: shut the write half down,
+  // c: the peer closes its socket, a: the peer answers. Neither side waits.
+  template <class Write, class Read, class Shut>
+  std::vector<Errno> play(const std::string& script, NativePeer& peer, const Endpoint& own, Write write, Read read,
+                          Shut shut) {
+    std::vector<Errno> out;
+    for (const char step : script) {
+      if (step == 'w') out.push_back(write("x"));
+      if (step == 'e') out.push_back(write(""));
+      if (step == 'l') out.push_back(write(std::string(300'000, 'x')));
+      if (step == 'r') out.push_back(read());
+      if (step == 's') out.push_back(shut());
+      if (step == 'c') peer.socket.close();
+      if (step == 'a') peer.send("answer", own);
+      run_ready();
+    }
+    return out;
+  }
+  static Errno errno_of_call(ssize_t result) { return result < 0 ? errno_from_system(errno) : Errno::success; }
+
+  std::vector<Errno> play_natively(const std::string& script) {
+    NativePeer peer = native(), ours = native();
+    ours.connect(peer.endpoint);
+    const int fd = ours.socket.fd();
+    return play(
+        script, peer, ours.endpoint,
+        [&](const std::string& data) {
+          return errno_of_call(::send(fd, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+        },
+        [&] {
+          char byte;
+          return errno_of_call(::recv(fd, &byte, 1, MSG_DONTWAIT));
+        },
+        [&] { return errno_of_call(::shutdown(fd, SHUT_WR)); });
+  }
+  std::vector<Errno> play_with_ours(const std::string& script) {
+    auto pair = connect();
+    return play(
+        script, pair.peer, pair.connection->local_endpoint(),
+        [&](const std::string& data) { return write_code(*pair.stream, data); },
+        [&] { return code_of(read_byte_now(*pair.stream)); }, [&] { return code_of(pair.stream->shutdown_write()); });
+  }
+};
+INSTANTIATE_TEST_SUITE_P(AllWires, ConnectedLikeNative, kAllDatagramWires, name_of_wire);
+
+// One thing is better: when a send finds a Unix peer gone, Linux throws away what that had sent before.
+TEST_P(ConnectedLikeNative, InErrorsAndTheirOrder) {
+  for (const char* script :
+       {"r",  "wr",   "er",   "lr", "war",   "warr", "aarrr", "cwr", "cwrr", "cww",  "cwww", "cwwww", "cwrwr", "cer",
+        "ce", "cwlr", "cwlw", "cr", "acrwr", "sw",   "swr",   "csw", "cwsw", "cwsr", "sar",  "cwsrw", "acr"}) {
+    EXPECT_EQ(play_with_ours(script), play_natively(script)) << script;
+  }
 }
 
 }  // namespace
