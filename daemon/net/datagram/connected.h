@@ -14,7 +14,7 @@ class ConnectedDatagrams final : public DatagramStream, private DatagramSocket::
                                                              const DatagramOptions&);
   ConnectedDatagrams(std::shared_ptr<DatagramSocket>, Endpoint local, const SocketAddress& peer, Endpoint peer_endpoint,
                      BoundPath path, const DatagramOptions&);
-  ~ConnectedDatagrams() { close(); }
+  ~ConnectedDatagrams() override { close(); }
 
   // What came in from this peer before the socket was connected.
   void take_earlier(const Datagram& datagram) { take(datagram.data, datagram.truncated); }

@@ -93,10 +93,7 @@ void DatagramPeers::failed(const SocketAddress* address, int error) {
   if (!address) return;
   // The answer does not say which of our addresses it was sent to.
   const PeerKey from = PeerKey::of(*address, nullptr);
-  for (auto one = peers_.lower_bound(from); one != peers_.end(); ++one) {
-    PeerKey key = one->first;
-    key.local = {};
-    if (key != from) break;
+  for (auto one = peers_.lower_bound(from); one != peers_.end() && one->first.same_peer(from); ++one) {
     one->second->take_error(error);
   }
 }

@@ -6,12 +6,12 @@
 // closed, or ends because nothing went either way for long; refused, it is kept out for as long. All three are bounded,
 // and one timer serves all peers: they are kept in the order in which they fell silent. One loop's thread.
 #include <array>
-#include <compare>
 #include <deque>
 #include <list>
 #include <map>
 #include <memory>
 #include <set>
+#include <tuple>
 
 #include "daemon/net/datagram/socket.h"
 #include "daemon/net/datagram/stream.h"
@@ -23,7 +23,12 @@ struct PeerKey {
   uint16_t port = 0;
   uint32_t scope = 0;
   std::array<uint8_t, 16> local{};  // zero where the socket has one address
-  auto operator<=>(const PeerKey&) const = default;
+  // Peers by their own address first.
+  auto in_order() const { return std::tie(address, port, scope, local); }
+  bool operator<(const PeerKey& other) const { return in_order() < other.in_order(); }
+  bool same_peer(const PeerKey& other) const {
+    return address == other.address && port == other.port && scope == other.scope;
+  }
   // `local` may be null.
   static PeerKey of(const SocketAddress& peer, const SocketAddress* local);
 };
@@ -88,7 +93,7 @@ class DatagramPeer final : public DatagramStream {
  public:
   DatagramPeer(std::shared_ptr<DatagramPeers>, const PeerKey&, const Arrival& first, Endpoint local,
                uint64_t queue_limit, Quota* buffers);
-  ~DatagramPeer() { close(); }
+  ~DatagramPeer() override { close(); }
   void refuse() override;
 
  private:

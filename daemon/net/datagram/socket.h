@@ -22,7 +22,7 @@ Result<UniqueFd> open_datagram_socket(const Endpoint& what_for);
 // them.
 class Waiters {
  public:
-  explicit Waiters(Loop loop) : never_(std::move(loop), Timer::time_point::max()) {}
+  explicit Waiters(const Loop& loop) : never_(loop, Timer::time_point::max()) {}
   auto wait() { return never_.async_wait(kTuple); }
   void wake_all() { never_.cancel(); }
 

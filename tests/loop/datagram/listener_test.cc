@@ -135,6 +135,7 @@ TEST_P(DatagramListening, BoundsWhatPeersHoldThatAreNotAccepted) {
   options.buffers = &buffers;
   listen(options, 4096);
   std::vector<NativePeer> peers;
+  peers.reserve(30);
   for (int i = 0; i < 30; ++i) peers.push_back(native());
   const std::string large(60'000, 'x');
   for (auto& peer : peers) {
