@@ -165,6 +165,7 @@ void DatagramPeers::arm() {
 }
 
 void DatagramPeers::expire() {
+  socket_->read_now();  // a loop that was busy may find its peers' datagrams after this timer
   const auto now = Clock::now();
   while (!refusals_.empty() && refusals_.front().until <= now) {
     refused_.erase(refusals_.front().key);

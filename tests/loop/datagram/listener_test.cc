@@ -154,6 +154,27 @@ TEST_P(DatagramListening, BoundsWhatPeersHoldThatAreNotAccepted) {
   EXPECT_EQ(buffers.used(), 0u);
 }
 
+TEST_P(DatagramListening, LetsAPeerHoldMoreOnceItIsAccepted) {
+  Quota buffers("buffers", 10'000'000);
+  DatagramOptions options;
+  options.buffers = &buffers;
+  listen(options);
+  NativePeer peer = native();
+  const std::string large(40'000, 'x');
+  peer.send(large, where_);
+  peer.send(large, where_);
+  auto stream = accept_stream();
+  EXPECT_EQ(stream->dropped(), 1u);
+  EXPECT_GT(buffers.used(), 40'000u);
+  for (int i = 0; i < 4; ++i) {
+    peer.send(large, where_);
+    run_ready();
+  }
+  EXPECT_EQ(stream->dropped(), 1u);
+  EXPECT_EQ(read_all(*stream).size(), 5u);
+  EXPECT_EQ(buffers.used(), 0u);
+}
+
 TEST_P(DatagramListening, ASlowPeerDoesNotStallAnother) {
   DatagramOptions options;
   options.queue_limit = 10'000;
@@ -190,6 +211,24 @@ TEST_P(DatagramListening, EndsAPeerThatIsSilent) {
   auto again = accept_stream();
   EXPECT_EQ(*run(read_one(again)), "back") << "as a new peer";
   EXPECT_FALSE(peer.has_datagram());
+}
+
+TEST_P(DatagramListening, EndsNobodyElseWithIt) {
+  DatagramOptions options;
+  options.idle_timeout = std::chrono::milliseconds(300);
+  listen(options);
+  NativePeer silent = native(), heard = native(), spoken_to = native();
+  for (NativePeer* peer : {&silent, &heard, &spoken_to}) peer->send("hello", where_);
+  auto to_silent = accept_stream(), to_heard = accept_stream(), to_spoken_to = accept_stream();
+  const auto is_over = [](Stream& stream) { return code_of(stream.write_batch_now({})) == Errno::pipe; };
+  while (!is_over(*to_silent)) {
+    heard.send("still here", where_);
+    EXPECT_EQ(write_code(*to_spoken_to, "still there?"), Errno::success);
+    auto between = Timer(loop(), std::chrono::milliseconds(5));
+    run(wait(between));
+  }
+  EXPECT_FALSE(is_over(*to_heard));
+  EXPECT_FALSE(is_over(*to_spoken_to));
 }
 
 TEST_P(DatagramListening, GivesTheQueueOfASilentPeerBeforeItsEnd) {

@@ -286,15 +286,14 @@ TEST_P(UnconnectedUdp, BatchStopsBeforeAPeerWithAnError) {
 
 TEST_P(UnconnectedUdp, ServerIsNotBotheredByPeersThatLeft) {
   auto bound = bind();
-  for (int i = 0; i < 40; ++i) {
-    Endpoint gone = fresh();
-    {
-      NativePeer peer = native_at(gone);
-      gone = peer.endpoint;
-      peer.send("?", bound->local_endpoint());
-      EXPECT_EQ(bound->receive_now(1)->peer, gone);
-    }
-    EXPECT_EQ(send(*bound, gone), Errno::success);
+  std::vector<NativePeer> peers;  // side by side, so that no two have the same port
+  peers.reserve(40);
+  for (int i = 0; i < 40; ++i) peers.push_back(native());
+  for (auto& peer : peers) {
+    peer.send("?", bound->local_endpoint());
+    EXPECT_EQ(bound->receive_now(1)->peer, peer.endpoint);
+    peer.socket.close();
+    EXPECT_EQ(send(*bound, peer.endpoint), Errno::success);
     EXPECT_EQ(code_of(bound->receive_now(1)), Errno::again);
   }
   NativePeer peer = native();
@@ -335,6 +334,14 @@ TEST_P(UnconnectedUdp, FamiliesShareAPortAndNothingElse) {
   EXPECT_EQ(code_of(bound->send_now("x", ip(v4 ? "::1" : "127.0.0.1", port))), Errno::afnosupport);
   EXPECT_EQ(code_of(run(bound->connect(ip(v4 ? "::1" : "127.0.0.1", port)))), Errno::afnosupport);
   EXPECT_EQ(code_of(bind_datagram(loop(), ip(v4 ? "203.0.113.1" : "2001:db8::1", 0), {})), Errno::addrnotavail);
+}
+
+TEST_F(SendErrors, OfANetworksBroadcastAddressOutlastAnAllowedBroadcast) {
+  auto bound = *bind_datagram(loop(), ip("127.0.0.1", 0), {});
+  const std::vector<OutgoingDatagram> batch = {{"everybody", ip("255.255.255.255", 9)},
+                                               {"x", ip("127.255.255.255", 9)}};
+  EXPECT_NE(code_of(bound->send_batch_now(batch)), Errno::acces) << "the policy's decision, not the kernel's";
+  EXPECT_EQ(code_of(bound->send_batch_now(std::span(batch).subspan(1))), Errno::acces);
 }
 
 class UnconnectedUnix : public DatagramWireTest {
@@ -436,6 +443,22 @@ TEST_P(UnconnectedUnix, WaitsForItsOwnRoomWhereThePeerIsConnectedBack) {
   for (size_t i = 0; i < sent; ++i) peer.receive();
   EXPECT_TRUE(finish(waiting));
   EXPECT_EQ(code_of(bound->send_now("x", peer.endpoint)), Errno::success);
+}
+
+TEST_P(UnconnectedUnix, WaitsForItsOwnRoomWhereThePeerHasSome) {
+  auto bound = bind();
+  ASSERT_TRUE(bound->set_option(Option::kSendBuffer, 5'000));
+  NativePeer peer = native(), other = native();
+  const std::string large(2'000, 'x');
+  size_t sent = 0;
+  while (bound->send_now(large, peer.endpoint)) ++sent;
+  ASSERT_GE(sent, 1u);
+  ASSERT_EQ(other.send_error("x", peer.endpoint), 0) << "its queue is not full";
+  auto waiting = start(bound->wait_writable());
+  EXPECT_FALSE(waiting->done());
+  for (size_t i = 0; i < sent; ++i) peer.receive();
+  EXPECT_TRUE(finish(waiting));
+  EXPECT_EQ(code_of(bound->send_now(large, peer.endpoint)), Errno::success);
 }
 
 TEST_P(UnconnectedUnix, HasNoListener) {
