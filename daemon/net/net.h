@@ -71,7 +71,8 @@ class Stream {
   virtual Result<size_t> write_batch_now(std::span<const std::string_view>) { return Error{Errno::notsup, {}}; }
   // Datagrams that were dropped for want of room in the queue.
   virtual uint64_t dropped() const { return 0; }
-  // Bytes of the next datagram, 0 when none waits.
+  // How many datagrams a read finds without asking the kernel, and the bytes of the first.
+  virtual size_t waiting() const { return 0; }
   virtual size_t next_size() const { return 0; }
 
   // Pending operations complete with `canceled`; no byte is lost and the stream can be used on.

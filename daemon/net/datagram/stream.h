@@ -36,6 +36,7 @@ class DatagramStream : public Connection, public Stream, public std::enable_shar
   bool ended() const override { return ended_; }
   bool read_truncated() const override { return read_truncated_; }
   uint64_t dropped() const override { return queue_.dropped(); }
+  size_t waiting() const override { return queue_.size(); }
   size_t next_size() const override { return queue_.next_size(); }
 
  protected:
