@@ -5,7 +5,7 @@
  *   protocol    what the host gives the guest: a named factory and sandbox (transport, rules, resolver)
  *   control     open(protocol, address): a bound endpoint
  *   connection  connect(control, address) or accept(control): an association with one peer
- *   stream      stream_create(connection) or stream_accept(connection): bytes both ways
+ *   stream      stream_create(connection) or stream_accept(connection): bytes, or datagrams, both ways
  *
  * Reading, writing, closing, polling, flags and shutdown are WASI preview1's own calls on the same fds, so read(),
  * write(), close(), poll() and fcntl() of wasi-libc work on them.
@@ -19,7 +19,11 @@
  * "/path" or "@abstract". The full reference is docs/guest-api.md.
  *
  *   server   open(p, "[::1]:8888") listen(c) { accept -> k, stream_accept(k) -> s, read/write(s) }
- *   client   open(p, "[::]:0") connect(c, "[::1]:8888") -> k, stream_create(k) -> s, read/write(s) */
+ *   client   open(p, "[::]:0") connect(c, "[::1]:8888") -> k, stream_create(k) -> s, read/write(s)
+ *
+ * With WASI_NET_DGRAM (udp, Unix) both are the same calls, and each read and write is one datagram. Without a
+ * connection a control of datagrams talks to any peer that the policy allows: send_to(c, bytes, address), recv_from(c).
+ */
 #ifndef WASI_NETWORKING_H
 #define WASI_NETWORKING_H
 
@@ -65,7 +69,8 @@ wasi_net_errno wasi_net_open(wasi_net_fd protocol, const char* address, uint32_t
                              wasi_net_rights rights_base, wasi_net_rights rights_inheriting, uint32_t fdflags,
                              wasi_net_fd* out_control) WASI_NET_IMPORT("networking", "open");
 
-/* Makes a control listen. `backlog` 0 is the daemon's default. */
+/* Makes a control listen. `backlog` 0 is the daemon's default. On udp, a peer is whoever sends from a new address: its
+ * connection begins with that datagram and ends when both sides have been silent for two minutes. */
 wasi_net_errno wasi_net_listen(wasi_net_fd control, uint32_t backlog) WASI_NET_IMPORT("networking", "listen");
 
 /* listening control -> connection with the next peer that the policy lets in. */
@@ -136,15 +141,23 @@ typedef struct wasi_net_ciovec {
   uint32_t size;
 } wasi_net_ciovec;
 
-/* Streams that only transports with many streams have, and datagrams to any peer: `notsup` where the transport has
- * none, which holds for all transports of this version. */
+/* Streams that only transports with many streams have: `notsup` on all transports of this version. */
 wasi_net_errno wasi_net_datagram_stream(wasi_net_fd connection, wasi_net_fd* out_stream)
     WASI_NET_IMPORT("networking_ext", "datagram_stream");
 wasi_net_errno wasi_net_stream_create_uni(wasi_net_fd connection, wasi_net_fd* out_stream)
     WASI_NET_IMPORT("networking_ext", "stream_create_uni");
+
+/* One datagram of a control that has no connection, whole or not at all: at most 65,507 bytes (`msgsize`), an empty one
+ * too. The policy judges the peer: `acces`, and nothing was sent. `notsup`: a control of streams; `isconn`, `inval`: a
+ * connection uses the control's socket, or it listens. `connrefused`, `hostunreach`, ...: what an earlier datagram met;
+ * this one was not sent. By name, it waits for the look-up. */
 wasi_net_errno wasi_net_send_to(wasi_net_fd control, const wasi_net_ciovec* iovs, uint32_t iovs_len,
                                 const char* address, uint32_t address_len, uint32_t* out_written)
     WASI_NET_IMPORT("networking_ext", "send_to");
+
+/* One datagram, and who sent it. What `iovs` have no room for is lost; poll says the size before. Who sent may be
+ * answered by send_to where a `connect` rule allows it. Where `capacity` is too small for the address: `overflow`,
+ * *out_address_len is what is needed, and the datagram is the next call's. */
 wasi_net_errno wasi_net_recv_from(wasi_net_fd control, const wasi_net_iovec* iovs, uint32_t iovs_len, char* address,
                                   uint32_t capacity, uint32_t* out_address_len, uint32_t* out_read)
     WASI_NET_IMPORT("networking_ext", "recv_from");

@@ -87,36 +87,47 @@ wasi_netd_errno get_option(Call& call) {
   return error;
 }
 
-// No transport of this version has many streams or datagrams, so these four check what they are given, as they will
-// where one has, and say `notsup`.
-wasi_netd_errno unsupported(const Call& call, uint8_t kind) {
-  wasi_netd_fdstat stat;
-  const auto error = require_kind(call, call.fd(0), kind, &stat);
-  return error == errc::success ? errc::notsup : error;
-}
-
-// (connection_fd, out_stream_fd*)
+// No transport of this version has many streams, so these two check what they are given, as they will where one has,
+// and say `notsup`. (connection_fd, out_stream_fd*)
 wasi_netd_errno extra_stream(Call& call) {
   if (!call.out<int32_t>(1)) return errc::fault;
-  return unsupported(call, WASI_NETD_KIND_CONNECTION);
+  wasi_netd_fdstat stat;
+  const auto error = require_kind(call, call.fd(0), WASI_NETD_KIND_CONNECTION, &stat);
+  return error == errc::success ? errc::notsup : error;
 }
 
 // (control_fd, iovs*, iovs_len, address, address_len, out_written*)
 wasi_netd_errno send_to(Call& call) {
-  if (!call.out<uint32_t>(5)) return errc::fault;
-  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &call.instance.ciovecs));
+  const auto done = call.out<uint32_t>(5);
+  if (!done) return errc::fault;
+  auto& iovs = call.instance.ciovecs;
+  auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
   if (error != errc::success) return error;
   std::string_view address;
   error = after_fd(call, call.fd(0), call.text(3, &address));
-  return error == errc::success ? unsupported(call, WASI_NETD_KIND_CONTROL) : error;
+  if (error != errc::success) return error;
+  size_t count = 0;
+  error = wasi_netd_send_to(call.guest(), call.fd(0), iovs.data(), iovs.size(), address.data(), address.size(), &count);
+  if (error == errc::success) done.set(static_cast<uint32_t>(count));
+  return error;
 }
 
 // (control_fd, iovs*, iovs_len, address*, capacity, out_address_len*, out_read*)
 wasi_netd_errno recv_from(Call& call) {
-  if (!call.out<uint32_t>(6)) return errc::fault;
-  const auto error = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &call.instance.iovecs));
-  if (error != errc::success) return error;
-  return text_out(call, 3, [&](char*, size_t, size_t*) { return unsupported(call, WASI_NETD_KIND_CONTROL); });
+  const auto done = call.out<uint32_t>(6);
+  if (!done) return errc::fault;
+  auto& iovs = call.instance.iovecs;
+  const auto bad_iovs = after_fd(call, call.fd(0), call.memory.iovecs(call.u32(1), call.u32(2), &iovs));
+  if (bad_iovs == errc::fault) return bad_iovs;
+  return text_out(call, 3, [&](char* address, size_t capacity, size_t* length) {
+    if (bad_iovs != errc::success) return bad_iovs;
+    size_t count = 0;
+    uint32_t flags = 0;
+    const auto error = wasi_netd_recv_from(call.guest(), call.fd(0), iovs.data(), iovs.size(), address, capacity,
+                                           length, &count, &flags);
+    if (error == errc::success) done.set(static_cast<uint32_t>(count));
+    return error;
+  });
 }
 
 constexpr wasi_netd_import kImports[] = {

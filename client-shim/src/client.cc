@@ -253,6 +253,33 @@ wasi_netd_errno wasi_netd_get_option(wasi_netd_guest* guest, int32_t fd, uint32_
   return with(guest, {out_value}, [&](shim::Guest& self) { return self.get_option(fd, option, *out_value); });
 }
 
+wasi_netd_errno wasi_netd_send_to(wasi_netd_guest* guest, int32_t control_fd, const wasi_netd_ciovec* iovs,
+                                  size_t count, const char* address, size_t address_len, size_t* out_written) {
+  std::string_view to;
+  if (!view(address, address_len, to)) return err::inval;
+  return transfer_bytes(guest, iovs, count, out_written, [&](shim::Guest& self, auto buffers, size_t& moved) {
+    return self.send_to(control_fd, buffers, to, moved);
+  });
+}
+
+wasi_netd_errno wasi_netd_recv_from(wasi_netd_guest* guest, int32_t control_fd, const wasi_netd_iovec* iovs,
+                                    size_t count, char* address, size_t capacity, size_t* out_address_len,
+                                    size_t* out_read, uint32_t* out_flags) {
+  if (out_address_len == nullptr || out_flags == nullptr || (address == nullptr && capacity != 0)) return err::inval;
+  shim::Guest::Received got;
+  const wasi_netd_errno error =
+      transfer_bytes(guest, iovs, count, out_read, [&](shim::Guest& self, auto buffers, size_t& moved) {
+        const wasi_netd_errno outcome = self.recv_from(control_fd, buffers, capacity, got);
+        moved = got.count;
+        return outcome;
+      });
+  if (error == err::success || error == err::overflow) *out_address_len = got.address.size();
+  if (error != err::success) return error;
+  std::copy(got.address.begin(), got.address.end(), address);
+  *out_flags = got.truncated ? WASI_NETD_RECV_DATA_TRUNCATED : 0;
+  return err::success;
+}
+
 wasi_netd_errno wasi_netd_read(wasi_netd_guest* guest, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
                                size_t* out_read) {
   return transfer_bytes(guest, iovs, count, out_read,
@@ -268,10 +295,11 @@ wasi_netd_errno wasi_netd_write(wasi_netd_guest* guest, int32_t fd, const wasi_n
 wasi_netd_errno wasi_netd_recv(wasi_netd_guest* guest, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
                                uint32_t flags, size_t* out_read, uint32_t* out_flags) {
   if (out_flags == nullptr) return err::inval;
+  bool truncated = false;
   const wasi_netd_errno error = transfer_bytes(
       guest, iovs, count, out_read,
-      [&](shim::Guest& self, auto buffers, size_t& moved) { return self.recv(fd, buffers, flags, moved); });
-  if (error == err::success) *out_flags = 0;
+      [&](shim::Guest& self, auto buffers, size_t& moved) { return self.recv(fd, buffers, flags, moved, truncated); });
+  if (error == err::success) *out_flags = truncated ? WASI_NETD_RECV_DATA_TRUNCATED : 0;
   return error;
 }
 

@@ -45,6 +45,8 @@ struct Descriptor {
   std::unique_ptr<Stdio> stdio;    // kStdio
   // kControl: a connection that sock_accept took and could not get the stream of; the next accept's.
   std::unique_ptr<Descriptor> accepted;
+  // kControl: a datagram that recv_from took and whose sender's address the guest had no room for; its next one's.
+  std::unique_ptr<v1::RecvFromReply> unclaimed;
 };
 
 class Guest {
@@ -78,10 +80,20 @@ class Guest {
   Errno set_option(int32_t fd, uint32_t option, uint32_t value);
   Errno get_option(int32_t fd, uint32_t option, uint32_t& out);
 
+  // ---- guest_datagram.cc
+  Errno send_to(int32_t fd, std::span<const wasi_netd_ciovec> buffers, std::string_view address, size_t& count);
+  // What recv_from gave. `overflow`: `address` is longer than `address_room`, and nothing else is set.
+  struct Received {
+    size_t count = 0;
+    bool truncated = false;
+    std::string address;
+  };
+  Errno recv_from(int32_t fd, std::span<const wasi_netd_iovec> buffers, size_t address_room, Received& out);
+
   // ---- guest_io.cc
   Errno read(int32_t fd, std::span<const wasi_netd_iovec> buffers, size_t& count);
   Errno write(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count);
-  Errno recv(int32_t fd, std::span<const wasi_netd_iovec> buffers, uint32_t flags, size_t& count);
+  Errno recv(int32_t fd, std::span<const wasi_netd_iovec> buffers, uint32_t flags, size_t& count, bool& truncated);
   Errno send(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count);
   Errno sock_accept(int32_t fd, uint32_t fdflags, int32_t& out);
   Errno shutdown(int32_t fd, uint32_t how);
@@ -107,6 +119,8 @@ class Guest {
   Errno find_network(int32_t fd, Descriptor*& out) const;
   // That, if it is of `kind` and has `right`: inval, notcapable.
   Errno find(int32_t fd, Kind kind, uint64_t right, Descriptor*& out) const;
+  // A control of datagrams with `right`; notsup: it is one of streams.
+  Errno find_datagrams(int32_t fd, uint64_t right, Descriptor*& out) const;
   // find_network, after the protocol fds' session was brought back to life if `fd` is one of them.
   Errno find_live(int32_t fd, Descriptor*& out);
   // Both, for a protocol.

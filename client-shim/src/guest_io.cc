@@ -19,7 +19,8 @@ Errno Guest::read(int32_t fd, std::span<const wasi_netd_iovec> buffers, size_t& 
   if (descriptor->kind != Kind::kStdio && descriptor->kind != Kind::kStream) return kNotAStream;
   if ((descriptor->rights.base & right::fd_read) == 0) return err::notcapable;
   if (descriptor->stdio) return descriptor->stdio->read(*waker_, buffers, descriptor->nonblock, count);
-  return descriptor->stream->read(buffers, descriptor->nonblock, false, false, count);
+  bool truncated = false;  // only recv can tell
+  return descriptor->stream->read(buffers, descriptor->nonblock, false, false, count, truncated);
 }
 
 Errno Guest::write(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count) {
@@ -31,13 +32,14 @@ Errno Guest::write(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t
   return descriptor->stream->write(buffers, descriptor->nonblock, count);
 }
 
-Errno Guest::recv(int32_t fd, std::span<const wasi_netd_iovec> buffers, uint32_t flags, size_t& count) {
+Errno Guest::recv(int32_t fd, std::span<const wasi_netd_iovec> buffers, uint32_t flags, size_t& count,
+                  bool& truncated) {
   Descriptor* descriptor = nullptr;
   if (const Errno error = find(fd, Kind::kStream, right::fd_read, descriptor); error != err::success) return error;
   if ((flags & ~uint32_t{WASI_NETD_RECV_PEEK | WASI_NETD_RECV_WAITALL}) != 0) return err::inval;
   const bool peek = (flags & WASI_NETD_RECV_PEEK) != 0;
   const bool all = (flags & WASI_NETD_RECV_WAITALL) != 0;
-  return descriptor->stream->read(buffers, descriptor->nonblock, peek, all, count);
+  return descriptor->stream->read(buffers, descriptor->nonblock, peek, all, count, truncated);
 }
 
 Errno Guest::send(int32_t fd, std::span<const wasi_netd_ciovec> buffers, size_t& count) {

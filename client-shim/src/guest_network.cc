@@ -66,7 +66,9 @@ std::unique_ptr<Descriptor> Guest::make_descriptor(const Descriptor& parent, Kin
   if (kind == Kind::kProtocol) descriptor->protocol = parent.protocol;
   // Not session_: the parent may be of a session before it, and then the call has failed.
   descriptor->handle = std::make_shared<Handle>(parent.handle->shared_session(), reply.handle());
-  if (kind == Kind::kStream) descriptor->stream = std::make_unique<Stream>(descriptor->handle);
+  if (kind == Kind::kStream) {
+    descriptor->stream = std::make_unique<Stream>(descriptor->handle, filetype == WASI_NETD_SOCKET_DGRAM);
+  }
   return descriptor;
 }
 

@@ -52,8 +52,8 @@ bool is_handle(const Item& item) {
 
 // What of the item's interest holds for a control or connection, as far as is known. Under the lock.
 uint32_t holding(const Item& item) {
-  const uint32_t accepted = item.descriptor->accepted ? Readiness::kReadable : 0;
-  return item.descriptor->handle->readiness.holding(item.interest) | (accepted & item.interest);
+  const uint32_t kept = item.descriptor->accepted || item.descriptor->unclaimed ? Readiness::kReadable : 0;
+  return item.descriptor->handle->readiness.holding(item.interest) | (kept & item.interest);
 }
 // Whether the daemon must be asked.
 bool unknown(const Item& item) {
@@ -191,7 +191,8 @@ void Poll::ask_daemon() {
     const Errno error = question.call.wait();
     if (error == err::success) {
       const Waker::Lock guard = waker_.lock();
-      descriptor->handle->readiness.poll_answered(question.interest, question.call.reply.readiness());
+      const v1::PollReply& reply = question.call.reply;
+      descriptor->handle->readiness.poll_answered(question.interest, reply.readiness(), reply.next_size());
       continue;
     }
     for (Item& item : items_) {
@@ -238,6 +239,10 @@ bool Poll::look_at(const Item& item, bool waited, wasi_netd_event& event) const 
   if (event.error != err::success) return true;
   if (!is_stream(item)) {
     const uint32_t holds = holding(item);
+    if (reading) {
+      const auto& unclaimed = item.descriptor->unclaimed;
+      event.nbytes = unclaimed ? unclaimed->data().size() : handle.readiness.next_size();
+    }
     if ((holds & Readiness::kHangup) != 0) event.flags = WASI_NETD_EVENT_HANGUP;
     return holds != 0;
   }

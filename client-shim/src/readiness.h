@@ -17,6 +17,8 @@ class Readiness {
 
   // What of `interest` holds, as far as is known; a hangup answers every interest.
   uint32_t holding(uint32_t interest) const { return ready_ & (interest | kHangup); }
+  // Bytes of the datagram that a read gives, while readable is known to hold.
+  uint32_t next_size() const { return (ready_ & kReadable) != 0 ? next_size_ : 0; }
   // True when neither a known state nor an armed event covers `interest`.
   bool unknown(uint32_t interest) const { return holding(interest) == 0 && (interest & ~armed_) != 0; }
 
@@ -31,12 +33,14 @@ class Readiness {
   void call_answered_again(uint32_t interest) { arm(interest); }
   // A Poll begins, and its answer for `interest`. What it did not find holding, it armed.
   void poll_started() { overtaken_ = false; }
-  void poll_answered(uint32_t interest, uint32_t holds) {
+  void poll_answered(uint32_t interest, uint32_t holds, uint32_t next_size = 0) {
     ready_ |= holds;
+    if ((holds & kReadable) != 0) next_size_ = next_size;
     arm(interest);
   }
-  void event(uint32_t bits) {
+  void event(uint32_t bits, uint32_t next_size = 0) {
     ready_ |= bits;
+    if ((bits & kReadable) != 0) next_size_ = next_size;
     armed_ = 0;
     overtaken_ = true;
   }
@@ -47,6 +51,7 @@ class Readiness {
   }
 
   uint32_t ready_ = 0;
+  uint32_t next_size_ = 0;
   uint32_t armed_ = 0;
   bool overtaken_ = false;  // an event came since the last call or Poll began
 };

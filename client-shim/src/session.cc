@@ -11,7 +11,7 @@ Handle::Handle(std::shared_ptr<Session> session, std::string token)
   const Waker::Lock guard = session_->waker()->lock();
   const auto early = session_->early_.find(token_);
   if (early != session_->early_.end()) {
-    readiness.event(early->second.ready);
+    readiness.event(early->second.ready, early->second.next_size);
     revoked = early->second.revoked;
   }
   session_->handles_.emplace(token_, this);
@@ -122,6 +122,9 @@ void Session::on_message(v1::SessionEvent& event) {
     case v1::SessionEvent::kRevoked:
       on_revoked(event.revoked());
       break;
+    case v1::SessionEvent::kPassingError:
+      on_passing_error(event.passing_error());
+      break;
     case v1::SessionEvent::kRefused:
       refused_ = static_cast<Errno>(event.refused());
       break;
@@ -143,8 +146,21 @@ void Session::on_end(const grpc::Status& status) {
 
 void Session::on_ready(const v1::Ready& ready) {
   const auto [first, last] = handles_.equal_range(ready.handle());
-  if (first == last) early_[ready.handle()].ready |= ready.readiness();
-  for (auto handle = first; handle != last; ++handle) handle->second->readiness.event(ready.readiness());
+  if (first == last) {
+    Early& early = early_[ready.handle()];
+    early.ready |= ready.readiness();
+    early.next_size = ready.next_size();
+  }
+  for (auto handle = first; handle != last; ++handle) {
+    handle->second->readiness.event(ready.readiness(), ready.next_size());
+  }
+}
+
+void Session::on_passing_error(const v1::PassingError& event) {
+  const auto [first, last] = handles_.equal_range(event.stream());
+  for (auto handle = first; handle != last; ++handle) {
+    if (handle->second->queue != nullptr) handle->second->queue->passing_error(static_cast<Errno>(event.error()));
+  }
 }
 
 void Session::on_revoked(const std::string& token) {

@@ -80,6 +80,7 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
   friend class Handle;
   struct Early {
     uint32_t ready = 0;
+    uint32_t next_size = 0;
     bool revoked = false;
   };
 
@@ -92,6 +93,7 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
   void on_end(const grpc::Status& status) override;
   void on_ready(const v1::Ready& ready);
   void on_revoked(const std::string& token);
+  void on_passing_error(const v1::PassingError& event);
 
   const std::shared_ptr<Channel> channel_;
   // Set by the `opened` event, constant once open() returned.

@@ -1,6 +1,7 @@
 #include "client-shim/src/stream.h"
 
 #include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "client-shim/src/unary_call.h"
@@ -26,7 +27,8 @@ void consume(std::vector<wasi_netd_iovec>& buffers, size_t count) {
 
 }  // namespace
 
-Stream::Stream(std::shared_ptr<Handle> handle) : BidiCall(handle->session().waker()), handle_(std::move(handle)) {
+Stream::Stream(std::shared_ptr<Handle> handle, bool datagrams)
+    : BidiCall(handle->session().waker()), handle_(std::move(handle)), queue_(datagrams) {
   const Waker::Lock guard = waker_->lock();
   handle_->queue = &queue_;
 }
@@ -76,7 +78,10 @@ Errno Stream::open_decided(Waker::Lock& lock) {
   return outcome == err::success ? queue_.take_refusal() : outcome;
 }
 
-Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count) {
+Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count,
+                   bool& truncated) {
+  if (queue_.datagrams()) return read_datagram(buffers, nonblock, peek, count, truncated);
+  truncated = false;
   const size_t wanted = total(buffers);
   const size_t enough = all && peek && !nonblock ? std::min(wanted, StreamQueue::kChunk) : 1;
   std::vector<wasi_netd_iovec> rest;
@@ -98,7 +103,34 @@ Errno Stream::read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool
   }
 }
 
+Errno Stream::read_datagram(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, size_t& count,
+                            bool& truncated) {
+  count = 0;
+  Waker::Lock lock = waker_->lock();
+  Errno outcome = open(lock);
+  if (outcome == err::success) {
+    outcome = wait(lock, nonblock, [this] { return queue_.queued() > 0 || queue_.settled(); });
+  }
+  if (outcome == err::success) outcome = queue_.take_refusal();
+  if (outcome == err::success) outcome = queue_.read_datagram(buffers, peek, count, truncated);
+  advance(lock);
+  return outcome;
+}
+
+Errno Stream::write_datagram(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count) {
+  Waker::Lock lock = waker_->lock();
+  Errno outcome = open_decided(lock);
+  while (outcome == err::success) {
+    outcome = queue_.write_datagram(buffers, count);
+    advance(lock);
+    if (outcome != err::again || nonblock) break;
+    outcome = wait(lock, false, [this] { return queue_.poll_write().ready; });
+  }
+  return outcome;
+}
+
 Errno Stream::write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count) {
+  if (queue_.datagrams()) return write_datagram(buffers, nonblock, count);
   count = 0;
   Waker::Lock lock = waker_->lock();
   Errno outcome = open_decided(lock);
@@ -172,6 +204,12 @@ BidiCall<v1::TransferRequest, v1::TransferReply>::Operations Stream::next_operat
     case StreamQueue::Frame::kData:
       request_.set_data(std::move(data));
       break;
+    case StreamQueue::Frame::kDatagrams: {
+      auto& datagrams = *request_.mutable_datagrams()->mutable_data();
+      datagrams.Clear();
+      for (std::string& datagram : queue_.frame_datagrams()) datagrams.Add(std::move(datagram));
+      break;
+    }
     case StreamQueue::Frame::kNarrow:
       request_.mutable_narrow()->set_base(queue_.narrowed_to().base);
       request_.mutable_narrow()->set_inheriting(queue_.narrowed_to().inheriting);
@@ -207,6 +245,12 @@ void Stream::on_message(v1::TransferReply& reply) {
     case v1::TransferReply::kWriteError:
       queue_.write_failed(static_cast<Errno>(reply.write_error()));
       break;
+    case v1::TransferReply::kDatagrams: {
+      auto& data = *reply.mutable_datagrams()->mutable_data();
+      queue_.received_datagrams({std::make_move_iterator(data.begin()), std::make_move_iterator(data.end())},
+                                reply.datagrams().truncated());
+      break;
+    }
     case v1::TransferReply::FRAME_NOT_SET:
       break;
   }

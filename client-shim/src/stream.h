@@ -1,5 +1,5 @@
 #pragma once
-// One stream fd: its queue and the Transfer call that moves its bytes.
+// One stream fd, of bytes or of datagrams: its queue and the Transfer call that moves what is in it.
 //
 // Owned by the guest's thread, which calls everything here without the lock, except poll_read/poll_write. The first
 // read, write, poll or shutdown opens the call; a call that the daemon refused is told once and opened anew by the
@@ -18,12 +18,13 @@ namespace wasi_netd::shim {
 
 class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
  public:
-  explicit Stream(std::shared_ptr<Handle> handle);
+  Stream(std::shared_ptr<Handle> handle, bool datagrams);
   ~Stream() override;
 
   // `peek` leaves the bytes where they are; `all` waits until the buffers are full (with peek: until as much is there
-  // as the shim reads ahead).
-  Errno read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count);
+  // as the shim reads ahead). Of datagrams: one, and `all` means nothing; `truncated`: it was longer than the buffers.
+  Errno read(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, bool all, size_t& count,
+             bool& truncated);
   Errno write(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count);
   Errno shutdown(bool reading, bool writing);
   // Gives rights up behind the bytes written before. False: no call is open that could carry it.
@@ -52,6 +53,9 @@ class Stream final : private BidiCall<v1::TransferRequest, v1::TransferReply> {
   template <class Ready>
   Errno wait(Waker::Lock& lock, bool nonblock, Ready ready);
   Errno open(Waker::Lock& lock);
+  Errno read_datagram(std::span<const wasi_netd_iovec> buffers, bool nonblock, bool peek, size_t& count,
+                      bool& truncated);
+  Errno write_datagram(std::span<const wasi_netd_ciovec> buffers, bool nonblock, size_t& count);
   // open(), until the daemon has answered; its refusal is told here.
   Errno open_decided(Waker::Lock& lock);
 

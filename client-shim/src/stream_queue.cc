@@ -20,6 +20,7 @@ void StreamQueue::transition(StreamEvent event) {
 
 void StreamQueue::drop_received() {
   received_.clear();
+  received_datagrams_.clear();
   received_offset_ = 0;
   received_bytes_ = 0;
 }
@@ -44,7 +45,7 @@ void StreamQueue::opened(Errno error) {
 }
 
 void StreamQueue::received(std::string data) {
-  if (data.empty() || receive_ != ReceiveState::kOpen) return;
+  if (datagrams_ || data.empty() || receive_ != ReceiveState::kOpen) return;
   received_bytes_ += data.size();
   if (!received_.empty() && received_.back().size() + data.size() <= kJoin) {
     received_.back() += data;
@@ -73,6 +74,7 @@ void StreamQueue::revoked() {
   transition(StreamEvent::kRevoked);
   receive_error_ = err::notcapable;
   send_error_ = err::notcapable;
+  passing_error_ = err::success;
   drop_received();
   drop_unsent();
 }
@@ -107,7 +109,10 @@ bool StreamQueue::take_read() {
 StreamQueue::Frame StreamQueue::take_frame(std::string& data) {
   if (writing_ || call_ != CallState::kOpen || broken_) return Frame::kNone;
   Frame frame = Frame::kNone;
-  if (!unsent_.empty()) {
+  if (!unsent_.empty() && datagrams_) {
+    frame = Frame::kDatagrams;
+    fill_datagram_frame();
+  } else if (!unsent_.empty()) {
     frame = Frame::kData;
     data = std::move(unsent_.front());
     unsent_.pop_front();
@@ -203,6 +208,8 @@ bool StreamQueue::close() {
 }
 
 StreamQueue::Polled StreamQueue::poll_read() const {
+  if (passing_error_ != err::success) return {true, 0, false};
+  if (!received_datagrams_.empty()) return {true, received_datagrams_.front().bytes.size(), false};
   if (received_bytes_ > 0) return {true, received_bytes_, false};
   if (receive_ != ReceiveState::kOpen) return {true, 0, true};
   return {refused(), 0, false};
@@ -210,8 +217,9 @@ StreamQueue::Polled StreamQueue::poll_read() const {
 
 StreamQueue::Polled StreamQueue::poll_write() const {
   if (send_ == SendState::kFailed) return {true, 0, true};
-  if (send_ != SendState::kOpen || refused()) return {true, 0, false};
-  return {call_ == CallState::kOpen && room() >= kChunk, room(), false};
+  if (send_ != SendState::kOpen || refused() || passing_error_ != err::success) return {true, 0, false};
+  const size_t largest = datagrams_ ? kMaxDatagram + kDatagramOverhead : kChunk;
+  return {call_ == CallState::kOpen && room() >= largest, room(), false};
 }
 
 }  // namespace wasi_netd::shim

@@ -47,6 +47,7 @@ enum { WASI_NETD_SOCKET_DGRAM = 5, WASI_NETD_SOCKET_STREAM = 6 };
 enum { WASI_NETD_FDFLAG_NONBLOCK = 4 };
 enum { WASI_NETD_SHUT_RD = 1, WASI_NETD_SHUT_WR = 2 };        /* preview1 sdflags */
 enum { WASI_NETD_RECV_PEEK = 1, WASI_NETD_RECV_WAITALL = 2 }; /* preview1 riflags */
+enum { WASI_NETD_RECV_DATA_TRUNCATED = 1 };                   /* preview1 roflags */
 
 typedef struct wasi_netd_tenant wasi_netd_tenant;
 typedef struct wasi_netd_guest wasi_netd_guest;
@@ -138,8 +139,6 @@ enum {
 WASI_NETD_API wasi_netd_errno wasi_netd_set_option(wasi_netd_guest*, int32_t fd, uint32_t option, uint32_t value);
 WASI_NETD_API wasi_netd_errno wasi_netd_get_option(wasi_netd_guest*, int32_t fd, uint32_t option, uint32_t* out_value);
 
-/* ---- preview1's calls on the same fds ---- */
-
 typedef struct wasi_netd_iovec {
   void* data;
   size_t size;
@@ -149,14 +148,31 @@ typedef struct wasi_netd_ciovec {
   size_t size;
 } wasi_netd_ciovec;
 
-/* 0 bytes = end of stream. */
+/* Datagrams of a control that has no connection: one call, one datagram, at most 65,507 bytes (`msgsize`), an empty one
+ * too. `notsup`: a control of streams; `isconn`, `inval`: its socket is a connection's, or listens. An error of the
+ * network (`connrefused`, ...) is that of an earlier datagram, told once. */
+WASI_NETD_API wasi_netd_errno wasi_netd_send_to(wasi_netd_guest*, int32_t control_fd, const wasi_netd_ciovec* iovs,
+                                                size_t count, const char* address, size_t address_len,
+                                                size_t* out_written);
+/* Where `capacity` is too small for the sender's address, `overflow` as above, and the datagram is the next call's.
+ * *out_flags is WASI_NETD_RECV_DATA_TRUNCATED or 0. */
+WASI_NETD_API wasi_netd_errno wasi_netd_recv_from(wasi_netd_guest*, int32_t control_fd, const wasi_netd_iovec* iovs,
+                                                  size_t count, char* address, size_t capacity, size_t* out_address_len,
+                                                  size_t* out_read, uint32_t* out_flags);
+
+/* ---- preview1's calls on the same fds ---- */
+
+/* 0 bytes = end of stream. Of a stream of datagrams (control opened with WASI_NETD_SOCKET_DGRAM) each read and each
+ * write is one datagram, an empty one too; what a read has no room for is lost, and a write of more than 65,507 bytes
+ * is `msgsize`. */
 WASI_NETD_API wasi_netd_errno wasi_netd_read(wasi_netd_guest*, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
                                              size_t* out_read);
 /* As POSIX: a blocking fd writes everything, a non-blocking one what fits, `again` when nothing does. */
 WASI_NETD_API wasi_netd_errno wasi_netd_write(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
                                               size_t* out_written);
 /* read with WASI_NETD_RECV_*, only of a stream. PEEK with WAITALL waits for no more than the shim reads ahead
- * (64 KiB). *out_flags is always 0: no stream cuts a message short. */
+ * (64 KiB), and means nothing for datagrams. *out_flags is WASI_NETD_RECV_DATA_TRUNCATED for a datagram that was longer
+ * than the buffers, else 0. */
 WASI_NETD_API wasi_netd_errno wasi_netd_recv(wasi_netd_guest*, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
                                              uint32_t flags, size_t* out_read, uint32_t* out_flags);
 WASI_NETD_API wasi_netd_errno wasi_netd_send(wasi_netd_guest*, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,

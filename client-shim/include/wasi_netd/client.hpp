@@ -116,6 +116,22 @@ class Fd {
     error = error_code(wasi_netd_write(guest_, number_, &iov, 1, &count));
     return count;
   }
+  // One datagram, with whether it was longer than `size`.
+  struct Datagram {
+    std::string data;
+    std::string peer;  // of receive_from
+    bool truncated = false;
+  };
+  Datagram receive(std::error_code& error, size_t size = 65'536, uint32_t flags = 0) {
+    Datagram got{std::string(size, '\0'), {}, false};
+    const wasi_netd_iovec iov{got.data.data(), size};
+    size_t count = 0;
+    uint32_t out_flags = 0;
+    error = error_code(wasi_netd_recv(guest_, number_, &iov, 1, flags, &count, &out_flags));
+    got.data.resize(count);
+    got.truncated = out_flags != 0;
+    return got;
+  }
   // Everything, on a blocking fd; else what fits.
   size_t write(std::string_view data) { return checked("write", &Fd::write_from, data); }
   // WASI_NETD_SHUT_*; also of a connection, which then ends.
@@ -144,6 +160,36 @@ class Fd {
     Fd out = accept_stream(error);
     if (error) throw std::system_error(error, "stream_accept");
     return out;
+  }
+
+  // ---- a control of datagrams
+  void send_to(std::string_view data, std::string_view address, std::error_code& error) {
+    const wasi_netd_ciovec iov{data.data(), data.size()};
+    size_t count = 0;
+    error = error_code(wasi_netd_send_to(guest_, number_, &iov, 1, address.data(), address.size(), &count));
+  }
+  void send_to(std::string_view data, std::string_view address) {
+    std::error_code error;
+    send_to(data, address, error);
+    if (error) throw std::system_error(error, "send_to");
+  }
+  Datagram receive_from(std::error_code& error, size_t size = 65'536) {
+    Datagram got{std::string(size, '\0'), std::string(256, '\0'), false};
+    const wasi_netd_iovec iov{got.data.data(), size};
+    size_t count = 0, length = 0;
+    uint32_t flags = 0;
+    error = error_code(
+        wasi_netd_recv_from(guest_, number_, &iov, 1, got.peer.data(), got.peer.size(), &length, &count, &flags));
+    got.data.resize(count);
+    got.peer.resize(error ? 0 : length);
+    got.truncated = flags != 0;
+    return got;
+  }
+  Datagram receive_from(size_t size = 65'536) {
+    std::error_code error;
+    Datagram got = receive_from(error, size);
+    if (error) throw std::system_error(error, "recv_from");
+    return got;
   }
 
   // ---- any
@@ -213,16 +259,23 @@ class Guest {
   }
   // A control, bound to `address`.
   Fd open(int32_t protocol, std::string_view address, std::error_code& error, uint32_t fdflags = 0,
-          uint64_t rights = kInherited) {
+          uint64_t rights = kInherited, uint32_t type = WASI_NETD_SOCKET_STREAM) {
     int32_t out = -1;
     rights = inherited(guest_, protocol, rights);
-    error = error_code(wasi_netd_open(guest_, protocol, address.data(), address.size(), WASI_NETD_SOCKET_STREAM, rights,
-                                      rights, fdflags, &out));
+    error = error_code(
+        wasi_netd_open(guest_, protocol, address.data(), address.size(), type, rights, rights, fdflags, &out));
     return {guest_, out};
   }
   Fd open(int32_t protocol, std::string_view address, uint32_t fdflags = 0, uint64_t rights = kInherited) {
     std::error_code error;
     Fd out = open(protocol, address, error, fdflags, rights);
+    if (error) throw std::system_error(error, "open");
+    return out;
+  }
+  // The same for datagrams.
+  Fd open_datagram(int32_t protocol, std::string_view address, uint32_t fdflags = 0, uint64_t rights = kInherited) {
+    std::error_code error;
+    Fd out = open(protocol, address, error, fdflags, rights, WASI_NETD_SOCKET_DGRAM);
     if (error) throw std::system_error(error, "open");
     return out;
   }

@@ -160,8 +160,33 @@ TEST(GuestCalls, DGRAM_1_WhatNoTransportHasIsNotsupAfterTheChecksOfTheFd) {
     EXPECT_EQ(guest.ext(name, {fake::kStdio, kAt}), WASI_NETD_ERRNO_notsock) << name;
     EXPECT_EQ(guest.ext(name, {fake::kUnknown, kAt}), WASI_NETD_ERRNO_badf) << name;
   }
-  EXPECT_EQ(guest.ext("send_to", {fake::kControl, 100, 0, 100, 0, kAt}), WASI_NETD_ERRNO_notsup);
-  EXPECT_EQ(guest.ext("recv_from", {fake::kConnection, 100, 0, 100, 0, kAt, kAt}), WASI_NETD_ERRNO_inval);
+}
+
+TEST(GuestCalls, SendToGathersItsBuffersAndRecvFromTellsWhoSent) {
+  Guest guest;
+  guest.put_text(0, "web");
+  guest.put<uint32_t>(100, 0);
+  guest.put<uint32_t>(104, 3);
+  EXPECT_EQ(guest.ext("send_to", {fake::kControl, 100, 1, 0, 3, kAt}), 0u);
+  EXPECT_EQ(guest.client.written, "web");
+  EXPECT_EQ(guest.client.address, "web");
+  EXPECT_EQ(guest.get<uint32_t>(kAt), 3u);
+
+  EXPECT_EQ(guest.ext("recv_from", {fake::kControl, 100, 1, 200, 64, kAt, kAt + 4}), 0u);
+  EXPECT_EQ(guest.get<uint32_t>(kAt), 12u) << "127.0.0.1:53";
+  EXPECT_EQ(guest.get<uint32_t>(kAt + 4), 3u);
+  EXPECT_EQ(guest.get<uint8_t>(200), '1');
+  EXPECT_EQ(guest.get<uint8_t>(2), 'r') << "the datagram";
+}
+
+TEST(GuestCalls, DGRAM_11_ASendersAddressThatIsTooLongIsOverflowWithItsLength) {
+  Guest guest;
+  guest.put<uint32_t>(100, 0);
+  guest.put<uint32_t>(104, 3);
+  guest.put<uint32_t>(kAt + 4, 77);
+  EXPECT_EQ(guest.ext("recv_from", {fake::kControl, 100, 1, 200, 11, kAt, kAt + 4}), WASI_NETD_ERRNO_overflow);
+  EXPECT_EQ(guest.get<uint32_t>(kAt), 12u);
+  EXPECT_EQ(guest.get<uint32_t>(kAt + 4), 77u) << "written on success only";
 }
 
 TEST(GuestPoll, SubscriptionsAndEventsHavePreview1sLayout) {

@@ -142,6 +142,18 @@ wasi_netd_errno wasi_netd_get_option(wasi_netd_guest* guest, int32_t fd, uint32_
   return error;
 }
 
+wasi_netd_errno wasi_netd_send_to(wasi_netd_guest* guest, int32_t fd, const wasi_netd_ciovec* iovs, size_t count,
+                                  const char* address, size_t length, size_t* done) {
+  guest->address.assign(address, length);
+  return take(guest, fd, iovs, count, done);
+}
+wasi_netd_errno wasi_netd_recv_from(wasi_netd_guest* guest, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
+                                    char* address, size_t capacity, size_t* length, size_t* done, uint32_t* flags) {
+  *flags = WASI_NETD_RECV_DATA_TRUNCATED;
+  const auto error = fill(guest, fd, iovs, count, done);
+  return error == WASI_NETD_ERRNO_success ? give(guest, "127.0.0.1:53", address, capacity, length) : error;
+}
+
 wasi_netd_errno wasi_netd_read(wasi_netd_guest* guest, int32_t fd, const wasi_netd_iovec* iovs, size_t count,
                                size_t* done) {
   return fill(guest, fd, iovs, count, done);

@@ -14,6 +14,19 @@ TEST(Readiness, NothingIsKnownAtFirst) {
   EXPECT_EQ(readiness.holding(kRead | kWrite), 0u);
 }
 
+TEST(Readiness, TheNextDatagramsSizeIsKnownWhileReadableHolds) {
+  Readiness readiness;
+  EXPECT_EQ(readiness.next_size(), 0u);
+  readiness.event(kRead, 17);
+  EXPECT_EQ(readiness.next_size(), 17u);
+  readiness.event(kWrite, 0);
+  EXPECT_EQ(readiness.next_size(), 17u);
+  readiness.call_started();
+  EXPECT_EQ(readiness.next_size(), 0u);
+  readiness.poll_answered(kRead, kRead, 4);
+  EXPECT_EQ(readiness.next_size(), 4u);
+}
+
 TEST(Readiness, APollThatFoundNothingNeedsNoOther) {
   Readiness readiness;
   readiness.poll_answered(kRead, 0);

@@ -46,7 +46,7 @@ class StreamQueueTest : public testing::Test {
     std::string all;
     std::string data;
     for (Frame frame; (frame = queue_.take_frame(data)) != Frame::kNone; queue_.frame_written(true)) {
-      static constexpr const char* kNames[] = {"", "data", "narrow", "stop_reading", "fin", "close"};
+      static constexpr const char* kNames[] = {"", "data", "narrow", "stop_reading", "fin", "close", "datagrams"};
       all += (all.empty() ? "" : " ") + std::string(kNames[static_cast<int>(frame)]);
       if (frame == Frame::kData) all += "(" + std::to_string(data.size()) + ")";
     }
