@@ -44,7 +44,8 @@ json::object record(std::string_view event, const AuditSubject& who) {
 }  // namespace
 
 void Audit::decision(const AuditSubject& who, policy::Operation operation, std::string_view asked,
-                     const std::vector<policy::Endpoint>& resolved, const policy::Decision& decision) {
+                     const std::vector<policy::Endpoint>& resolved, const policy::Decision& decision,
+                     uint64_t left_out) {
   json::object object = record("decision", who);
   object["operation"] = text(policy::to_string(operation));
   object["address"] = text(asked);
@@ -57,6 +58,7 @@ void Audit::decision(const AuditSubject& who, policy::Operation operation, std::
   object["rule"] = text(policy::to_string(decision.rule));
   object["rule_text"] = text(decision.rule.text);
   object["reason"] = text(decision.reason);
+  if (left_out != 0) object["left_out"] = left_out;
   log_.write(json::serialize(object));
 }
 
@@ -94,6 +96,8 @@ void Audit::closed(const AuditSubject& who, const Closed& closed) {
   object["bytes_in"] = closed.bytes_in;
   object["bytes_out"] = closed.bytes_out;
   object["duration_ms"] = closed.duration.count();
+  if (closed.dropped != 0) object["dropped"] = closed.dropped;
+  if (closed.refused != 0) object["refused"] = closed.refused;
   log_.write(json::serialize(object));
 }
 

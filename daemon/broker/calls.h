@@ -7,17 +7,20 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/broker/call.h"
 #include "daemon/broker/session.h"
+#include "daemon/broker/stream.h"
+#include "daemon/net/datagram.h"
 #include "daemon/net/net.h"
 
 namespace wasi_netd::broker::calls {
 
 using SessionPtr = std::shared_ptr<Session>;
 
-inline constexpr uint32_t kSocketStream = 6;  // WASI filetype
+inline constexpr uint32_t kSocketDatagram = 5, kSocketStream = 6;  // WASI filetypes
 
 Result<NewHandle> open(Session&, const Token& protocol, const std::string& address, uint32_t type,
                        const Rights& wanted);
@@ -31,7 +34,11 @@ Result<NewHandle> restrict_handle(Session&, const Token& handle, const Rights& w
 Result<Rights> set_rights(Session&, const Token& handle, const Rights& wanted);
 Status shutdown(Session&, const Token& handle, bool read, bool write);
 Status close(Session&, const Token& handle);
-Result<uint32_t> poll(Session&, const Token& handle, uint32_t interest);
+struct Polled {
+  uint32_t readiness = 0;
+  uint32_t next_size = 0;
+};
+Result<Polled> poll(Session&, const Token& handle, uint32_t interest);
 
 Result<policy::Endpoint> local_address(Session&, const Token& handle);
 Result<policy::Endpoint> peer_address(Session&, const Token& handle);
@@ -44,7 +51,11 @@ Task<Result<std::vector<policy::IpAddress>>> resolve(SessionPtr, Token protocol,
 Status set_option(Session&, const Token& handle, net::Option, uint32_t value);
 Result<uint32_t> get_option(Session&, const Token& handle, net::Option);
 
-Task<Result<size_t>> read(SessionPtr, Token stream, boost::asio::mutable_buffer, bool nonblock, Call&);
+// `data` is the caller's until this completes. By name it waits for the look-up, `nonblock` or not.
+Task<Status> send_to(SessionPtr, Token control, std::string address, std::string_view data, bool nonblock, Call&);
+Task<Result<net::Datagram>> recv_from(SessionPtr, Token control, size_t max, bool nonblock, Call&);
+
+Task<Result<Stream::Got>> read(SessionPtr, Token stream, boost::asio::mutable_buffer, bool nonblock, Call&);
 Task<Result<size_t>> write(SessionPtr, Token stream, boost::asio::const_buffer, bool nonblock, Call&);
 
 }  // namespace wasi_netd::broker::calls

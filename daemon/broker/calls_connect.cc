@@ -25,6 +25,12 @@ bool in_the_clear(const policy::Protocol& protocol, policy::Tls::Role needed) {
   return protocol.tls && protocol.tls->role != needed;
 }
 
+// Datagrams would pass the TLS of a Unix protocol by.
+bool has_type(const policy::Protocol& protocol, uint32_t type) {
+  if (type == kSocketStream) return protocol.transport != policy::Transport::kUdp;
+  return type == kSocketDatagram && protocol.transport != policy::Transport::kTcp && !protocol.tls;
+}
+
 // Names of this protocol go to its proxy as they are.
 bool proxy_resolves(const policy::Protocol& protocol) {
   return protocol.proxy && protocol.proxy->resolve == policy::Proxy::Resolve::kProxy;
@@ -66,7 +72,7 @@ Result<NewHandle> open(Session& session, const Token& protocol_token, const std:
   if (!handle) return handle.error();
   if (session.tenant().draining()) return draining();
   const policy::Protocol& protocol = static_cast<Protocol&>(*(*handle)->object).policy();
-  if (type != kSocketStream) return Error{Errno::prototype, "this transport has stream sockets only"};
+  if (!has_type(protocol, type)) return Error{Errno::prototype, "the protocol has no sockets of this type"};
   const auto endpoint = policy::parse_endpoint(address, protocol.transport);
   if (!endpoint || std::holds_alternative<policy::NameEndpoint>(*endpoint)) return Error{Errno::inval, "bind address"};
   const auto rights = derive(Kind::kControl, (*handle)->rights, wanted);
@@ -77,7 +83,8 @@ Result<NewHandle> open(Session& session, const Token& protocol_token, const std:
   session.tenant().audit().decision(session.subject(protocol.name), request.operation, address, {}, decision);
   if (!decision.permitted()) return Error{Errno::acces, decision.reason};
 
-  auto control = std::make_shared<Control>(session.shared_from_this(), std::move(request), protocol.transport);
+  auto control = std::make_shared<Control>(session.shared_from_this(), std::move(request), protocol.transport,
+                                           type == kSocketDatagram);
   auto made = session.insert(control, *rights);
   if (!made) return made.error();
   if (!policy::is_any(*endpoint)) {
@@ -150,7 +157,7 @@ Task<Result<NewHandle>> connect(SessionPtr session, Token token, std::string add
     tenant.audit().quota(session->subject(protocol), "connections", session->connections_quota().used());
     co_return Error{Errno::nfile, "connection quota"};
   }
-  Connection::Permit permit{request, decision.rule, address};
+  Connection::Permit permit{request, decision.rule, address, control->of_datagrams()};
   const auto connection = std::make_shared<Connection>(session, std::move(permit), std::move(*charge));
   auto made = session->insert(connection, rights);
   if (!made) {

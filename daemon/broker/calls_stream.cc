@@ -109,7 +109,7 @@ Status close(Session& session, const Token& token) {
   return session.close(token);
 }
 
-Result<uint32_t> poll(Session& session, const Token& token, uint32_t interest) {
+Result<Polled> poll(Session& session, const Token& token, uint32_t interest) {
   auto handle = session.find(token, right::poll_fd_readwrite);
   if (!handle) return handle.error();
   Object& object = *(*handle)->object;
@@ -117,10 +117,15 @@ Result<uint32_t> poll(Session& session, const Token& token, uint32_t interest) {
   if (object.kind() == Kind::kStream && static_cast<Stream&>(object).in_transfer()) {
     return Error{Errno::busy, "stream in a mode"};
   }
+  if (object.kind() == Kind::kControl) {
+    // Without a socket nothing would ever come to hold.
+    auto ready = static_cast<Control&>(object).prepare_poll();
+    if (!ready) return ready.error();
+  }
   interest &= kReadable | kWritable;
   const uint32_t now = object.readiness();
   if (const uint32_t missing = interest & ~now; missing != 0) object.arm(token, missing);
-  return now & (interest | kHangup);
+  return Polled{now & (interest | kHangup), object.next_size()};
 }
 
 Result<policy::Endpoint> local_address(Session& session, const Token& token) {
@@ -162,11 +167,11 @@ Result<uint32_t> get_option(Session& session, const Token& token, net::Option op
   return (*connection)->get_option(option);
 }
 
-Task<Result<size_t>> read(SessionPtr session, Token token, boost::asio::mutable_buffer buffer, bool nonblock,
-                          Call& call) {
+Task<Result<Stream::Got>> read(SessionPtr session, Token token, boost::asio::mutable_buffer buffer, bool nonblock,
+                               Call& call) {
   auto stream = session->find<Stream>(token, Kind::kStream, right::fd_read);
   if (!stream) co_return stream.error();
-  Result<size_t> got = co_await (*stream)->read(buffer, nonblock, call);
+  Result<Stream::Got> got = co_await (*stream)->read(buffer, nonblock, call);
   if (!got && got.error().code == Errno::again) (*stream)->arm(token, kReadable);
   co_return got;
 }

@@ -43,20 +43,12 @@ void Connection::dial(std::vector<policy::Endpoint> targets) {
 
 Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets) {
   if (self->state_ != ConnectionState::kConnecting) co_return;  // given up before it began
-  const Tenant& tenant = self->session().tenant();
-  const std::shared_ptr<const net::Path> path = tenant.runtime(self->protocol()).path();
-  if (const uint64_t layers = (path->tls ? 1 : 0) + (path->proxy_tls ? 1 : 0); layers != 0) {
-    if (auto charged = self->charge_tls(layers); !charged) {
-      self->fail(charged.error());
-      co_return;
-    }
+  Result<std::shared_ptr<net::Connection>> made = Error{Errno::canceled, {}};
+  if (self->permit_.datagrams) {
+    made = co_await dial_datagrams(self, std::move(targets));
+  } else {
+    made = co_await dial_path(self, std::move(targets));
   }
-  const policy::Request& request = self->permit_.request;
-  policy::Endpoint asked = request.endpoint;
-  if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
-  const auto dial = net::dial_path(tenant.loop(), path, std::move(targets), std::move(asked), std::move(self->bound_));
-  self->cancel_dial_ = [dial] { dial->cancel(); };
-  auto made = co_await dial->run();
   self->cancel_dial_ = nullptr;
   if (self->state_ != ConnectionState::kConnecting) {  // aborted or given up meanwhile
     if (made) (*made)->abort();
@@ -67,6 +59,34 @@ Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<po
     co_return;
   }
   self->adopt(std::move(*made));
+}
+
+Task<Result<std::shared_ptr<net::Connection>>> Connection::dial_path(std::shared_ptr<Connection> self,
+                                                                     std::vector<policy::Endpoint> targets) {
+  const Tenant& tenant = self->session().tenant();
+  const std::shared_ptr<const net::Path> path = tenant.runtime(self->protocol()).path();
+  if (const uint64_t layers = (path->tls ? 1 : 0) + (path->proxy_tls ? 1 : 0); layers != 0) {
+    if (auto charged = self->charge_tls(layers); !charged) co_return charged.error();
+  }
+  const policy::Request& request = self->permit_.request;
+  policy::Endpoint asked = request.endpoint;
+  if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
+  const auto dial = net::dial_path(tenant.loop(), path, std::move(targets), std::move(asked), std::move(self->bound_));
+  self->cancel_dial_ = [dial] { dial->cancel(); };
+  co_return co_await dial->run();
+}
+
+// TLS and proxies are of streams.
+Task<Result<std::shared_ptr<net::Connection>>> Connection::dial_datagrams(std::shared_ptr<Connection> self,
+                                                                          std::vector<policy::Endpoint> targets) {
+  if (const std::shared_ptr<net::Bound> bound = std::move(self->bound_)) {
+    self->cancel_dial_ = [bound] { bound->close(); };
+    co_return co_await bound->connect(targets.front());
+  }
+  Session& session = self->session();
+  const auto dial = net::dial_datagram(session.tenant().loop(), std::move(targets), datagram_options(session));
+  self->cancel_dial_ = [dial] { dial->cancel(); };
+  co_return co_await dial->run();
 }
 
 Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared_ptr<net::TlsContext> tls,
@@ -105,6 +125,9 @@ Status Connection::charge_tls(uint64_t layers) {
 
 void Connection::adopt(std::shared_ptr<net::Connection> net) {
   net_ = std::move(net);
+  if (permit_.datagrams) {
+    if (auto stream = net_->take_stream()) datagrams_ = std::move(*stream);
+  }
   set_state(ConnectionEvent::kEstablished);
   waiting_.wake_all();
   readiness_changed();
@@ -127,7 +150,12 @@ Task<void> Connection::decided(Call& call) {
 Result<std::shared_ptr<Stream>> Connection::take_stream() {
   if (state_ == ConnectionState::kConnecting) return Error{Errno::again, "connecting"};
   if (state_ != ConnectionState::kConnected) return error();
-  auto stream = net_->take_stream();
+  Result<std::shared_ptr<net::Stream>> stream = datagrams_;
+  if (!datagrams_) {
+    stream = net_->take_stream();
+  } else if (stream_taken_) {
+    stream = Error{Errno::notsup, "one stream of datagrams"};
+  }
   if (!stream) return stream.error();
   stream_taken_ = true;
   return std::make_shared<Stream>(session_share(), shared_from_this(), std::move(*stream));
@@ -225,11 +253,14 @@ void Connection::over(Error why) {
         bytes_out_,
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_)};
     if (net_) closed.peer = net_->peer_endpoint();
+    closed.dropped = dropped_ + (datagrams_ ? datagrams_->dropped() : 0);
     session().tenant().audit().closed(session().subject(request.protocol), closed);
     error_ = std::move(why);
     if (error_.code == Errno::success || error_.code == Errno::canceled)
       error_ = {Errno::notconn, "connection is over"};
     net_.reset();
+    datagrams_.reset();
+    if (bound_) bound_->close();  // others may wait at it
     bound_.reset();
     charge_.release();
     if (const auto control = control_.lock()) control->bound_connection_over();

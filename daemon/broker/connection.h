@@ -32,6 +32,7 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
     policy::Request request;
     policy::RuleRef rule;
     std::string asked;
+    bool datagrams = false;
   };
 
   // Connecting: dial() follows. `charge` holds its place in the connection quota until it has ended.
@@ -80,6 +81,7 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
 
   void count_in(uint64_t bytes) { bytes_in_ += bytes; }
   void count_out(uint64_t bytes) { bytes_out_ += bytes; }
+  void count_dropped() { ++dropped_; }  // a datagram that was taken and could not be passed on
 
   uint32_t readiness() override;
 
@@ -91,6 +93,10 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   // nobufs: there is no room for what OpenSSL keeps for a connection.
   Status charge_tls(uint64_t layers);
   static Task<void> run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets);
+  static Task<Result<std::shared_ptr<net::Connection>>> dial_path(std::shared_ptr<Connection> self,
+                                                                  std::vector<policy::Endpoint> targets);
+  static Task<Result<std::shared_ptr<net::Connection>>> dial_datagrams(std::shared_ptr<Connection> self,
+                                                                       std::vector<policy::Endpoint> targets);
   static Task<void> run_finish(std::shared_ptr<Connection> self);
 
   Permit permit_;
@@ -104,7 +110,8 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   bool stream_taken_ = false;
   Error error_{Errno::success, {}};
   WaitList waiting_;
-  uint64_t bytes_in_ = 0, bytes_out_ = 0;
+  std::shared_ptr<net::Stream> datagrams_;  // the stream, from the beginning: it counts what is dropped
+  uint64_t bytes_in_ = 0, bytes_out_ = 0, dropped_ = 0;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

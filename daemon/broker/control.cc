@@ -11,10 +11,11 @@ constexpr int kDefaultBacklog = 128;
 constexpr std::chrono::milliseconds kDescriptorRetry{500};
 }  // namespace
 
-Control::Control(std::shared_ptr<Session> session, policy::Request opened, policy::Transport transport)
+Control::Control(std::shared_ptr<Session> session, policy::Request opened, policy::Transport transport, bool datagrams)
     : Object(session, Kind::kControl),
       opened_(std::move(opened)),
       transport_(transport),
+      of_datagrams_(datagrams),
       accepting_(session->tenant().loop()),
       room_(session->tenant().loop()) {
   const Tenant& tenant = session->tenant();
@@ -31,6 +32,16 @@ void Control::set_state(ControlEvent event) {
 }
 
 Status Control::bind() {
+  if (of_datagrams_) {
+    const std::weak_ptr<Control> weak = weak_from_this();
+    auto made = Datagrams::bind(session_share(), opened_, [weak] {
+      if (const auto control = weak.lock()) control->readiness_changed();
+    });
+    if (!made) return made.error();
+    datagrams_ = std::move(*made);
+    set_state(ControlEvent::kBind);
+    return {};
+  }
   auto bound = net::bind_stream(session().tenant().loop(), opened_.endpoint);
   if (!bound) return bound.error();
   bound_ = std::move(*bound);
@@ -42,13 +53,14 @@ Status Control::listen(int backlog) {
   if (!next(state_, ControlEvent::kListen) && state_ != ControlState::kReleased) {
     return Error{Errno::inval, "listening or in use"};
   }
-  if (!bound_) {
+  if (state_ != ControlState::kBound) {
     if (auto made = bind(); !made) return made.error();
   }
-  auto listener = bound_->listen(backlog == 0 ? kDefaultBacklog : backlog);
+  net::Bound& bound = datagrams_ ? datagrams_->bound() : *bound_;
+  auto listener = bound.listen(backlog == 0 ? kDefaultBacklog : backlog);
   if (!listener) return listener.error();
   listener_ = std::move(*listener);
-  bound_.reset();
+  (void)take_bound();
   set_state(ControlEvent::kListen);
   session().tenant().spawn(run_admit(shared_from_this()));
   return {};
@@ -90,7 +102,7 @@ Task<void> Control::admit(std::shared_ptr<Control> self, std::shared_ptr<net::Co
   const policy::Decision decision = tenant.policy().decide(request);
   tenant.audit().decision(session.subject(request.protocol), request.operation, asked, {}, decision);
   if (!decision.permitted()) {
-    peer->abort();
+    peer->refuse();
     co_return;
   }
   auto charge = session.connections_quota().charge(1);
@@ -104,7 +116,7 @@ Task<void> Control::admit(std::shared_ptr<Control> self, std::shared_ptr<net::Co
     }
     charge = session.connections_quota().charge(1);
   }
-  Connection::Permit permit{std::move(request), decision.rule, asked};
+  Connection::Permit permit{std::move(request), decision.rule, asked, self->of_datagrams_};
   auto connection = std::make_shared<Connection>(self->session_share(), std::move(permit), std::move(*charge));
   if (self->tls_) {
     self->shaking_hands_.insert(connection);
@@ -180,8 +192,7 @@ Result<std::shared_ptr<net::Bound>> Control::prepare_connect() {
       [[fallthrough]];
     case ControlState::kBound:
       set_state(ControlEvent::kConnectBound);
-      local_ = bound_->local_endpoint();
-      return std::move(bound_);
+      return take_bound();
     case ControlState::kInUse:
       return Error{Errno::isconn, "one connection at a time from a fixed port"};
     case ControlState::kListening:
@@ -198,17 +209,73 @@ void Control::bound_connection_over() {
 
 Result<policy::Endpoint> Control::local_endpoint() const {
   if (listener_) return listener_->local_endpoint();
+  if (datagrams_) return datagrams_->local_endpoint();
   if (bound_) return bound_->local_endpoint();
   if (state_ == ControlState::kInUse) return local_;
   if (state_ == ControlState::kReleased) return opened_.endpoint;  // the next use binds it anew
   return Error{Errno::notconn, "no socket"};
 }
 
+Result<std::shared_ptr<Datagrams>> Control::datagrams() {
+  if (!of_datagrams_) return Error{Errno::notsup, "a control of streams"};
+  switch (state_) {
+    case ControlState::kIdle:
+    case ControlState::kReleased:
+      if (auto made = bind(); !made) return made.error();
+      [[fallthrough]];
+    case ControlState::kBound:
+      return datagrams_;
+    case ControlState::kInUse:
+      return Error{Errno::isconn, "a connection uses the socket"};
+    case ControlState::kListening:
+      return Error{Errno::inval, "listening"};
+    case ControlState::kClosed:
+      break;
+  }
+  return Error{Errno::badf, "control closed"};
+}
+
+Status Control::prepare_poll() {
+  if (!of_datagrams_ || (state_ != ControlState::kIdle && state_ != ControlState::kReleased)) return {};
+  return bind();
+}
+
+std::shared_ptr<net::Bound> Control::take_bound() {
+  std::shared_ptr<net::Bound> bound = std::exchange(bound_, nullptr);
+  if (datagrams_) bound = std::exchange(datagrams_, nullptr)->take();
+  local_ = bound->local_endpoint();
+  return bound;
+}
+
+uint32_t Control::readiness() {
+  if (datagrams_) return datagrams_->readiness();
+  return admitted_.empty() ? 0 : kReadable;
+}
+
+void Control::record_dropped() {
+  if (listener_->dropped() == 0) return;
+  Tenant& tenant = session().tenant();
+  policy::Request request = opened_;
+  request.operation = policy::Operation::kListen;
+  const std::string asked = policy::to_string(request.endpoint);
+  Audit::Closed closed{};
+  closed.operation = request.operation;
+  closed.asked = asked;
+  closed.rule = tenant.policy().decide(request).rule;
+  closed.dropped = listener_->dropped();
+  tenant.audit().closed(session().subject(request.protocol), closed);
+}
+
 void Control::last_handle_closed() {
   set_state(ControlEvent::kClose);
+  if (datagrams_) datagrams_->close();
+  datagrams_.reset();
   if (bound_) bound_->close();
   bound_.reset();
-  if (listener_) listener_->close();
+  if (listener_) {
+    record_dropped();
+    listener_->close();
+  }
   const Error closed{Errno::connaborted, "control closed"};
   for (const auto& connection : std::exchange(admitted_, {})) connection->abort(closed);
   for (const auto& connection : std::exchange(shaking_hands_, {})) connection->abort(closed);

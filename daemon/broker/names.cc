@@ -33,7 +33,9 @@ policy::Decision judge(const Session& session, policy::Request& request) {
   const policy::TenantPolicy& policy = session.tenant().policy();
   policy::Decision decision = policy.decide(request);
   const auto* literal = std::get_if<policy::IpEndpoint>(&request.endpoint);
-  if (!literal || request.operation != policy::Operation::kConnect) return decision;
+  const bool dials =
+      request.operation == policy::Operation::kConnect || request.operation == policy::Operation::kSendTo;
+  if (!literal || !dials) return decision;
   // With TLS the name also says who the peer must prove to be.
   const policy::Protocol* protocol = policy.protocol(request.protocol);
   const bool allowed = decision.verdict == policy::Verdict::kAllow;
@@ -51,7 +53,7 @@ policy::Decision judge(const Session& session, policy::Request& request) {
 }
 
 Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session> session, policy::Request request, std::string asked,
-                                          policy::Decision name_decision, Call& call) {
+                                          policy::Decision name_decision, Call& call, Record record) {
   Tenant& tenant = session->tenant();
   const auto target = std::get<policy::NameEndpoint>(request.endpoint);
   auto answer = co_await look_up(session, request.protocol, target.name, call);
@@ -82,7 +84,10 @@ Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session> session, poli
     tenant.audit().decision(who, request.operation, asked, denied, *first_denied);
     co_return Error{Errno::acces, first_denied->reason};
   }
-  tenant.audit().decision(who, request.operation, asked, permitted.endpoints, *first_allowed);
+  permitted.decision = *first_allowed;
+  if (record == Record::kAlways) {
+    tenant.audit().decision(who, request.operation, asked, permitted.endpoints, permitted.decision);
+  }
   co_return permitted;
 }
 

@@ -17,13 +17,15 @@ namespace wasi_netd::broker {
 policy::Decision judge(const Session&, policy::Request& request);
 
 // The name in request.endpoint, which judge() permitted, to permitted endpoints of its port. Writes the audit record of
-// the decision. acces: no answer is permitted. noent, timedout, io: the look-up failed. canceled: the call was, while
-// it waited.
+// the decision, or leaves that to the caller where something is permitted. acces: no answer is permitted. noent,
+// timedout, io: the look-up failed. canceled: the call was, while it waited.
 struct Permitted {
   std::vector<policy::Endpoint> endpoints;
   std::chrono::seconds ttl{0};
+  policy::Decision decision;  // on the first of them
 };
+enum class Record : uint8_t { kAlways, kRefusals };
 Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session>, policy::Request request, std::string asked,
-                                          policy::Decision name_decision, Call&);
+                                          policy::Decision name_decision, Call&, Record record = Record::kAlways);
 
 }  // namespace wasi_netd::broker

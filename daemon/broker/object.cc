@@ -35,7 +35,7 @@ void Object::readiness_changed() {
     // A hang-up is told whatever was asked for, as poll(2) does.
     const uint32_t told = now & (armed.interest | kHangup);
     if (told == 0) return false;
-    session_->tell_ready(armed.handle, told);
+    session_->tell_ready(armed.handle, told, next_size());
     return true;
   });
 }

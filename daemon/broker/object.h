@@ -32,6 +32,8 @@ class Object {
 
   // What a call would find now: a set of kReadable, kWritable, kHangup.
   virtual uint32_t readiness() = 0;
+  // Bytes of the datagram that a read would give, where it would.
+  virtual uint32_t next_size() const { return 0; }
   // One `ready` event for `handle` when something of `interest` comes to hold. Arming again widens the interest.
   void arm(const Token& handle, uint32_t interest);
   void disarm(const Token& handle);

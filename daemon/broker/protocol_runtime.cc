@@ -21,10 +21,6 @@ void ProtocolRuntime::close() const {
 }
 
 Result<ProtocolRuntime> ProtocolRuntime::make(net::Loop loop, const policy::Protocol& protocol) {
-  if (protocol.transport == policy::Transport::kUdp) {
-    return Error{Errno::notsup, policy::to_string(protocol.where) + ": protocol " + protocol.name +
-                                    ": the transport udp is not served by this version"};
-  }
   ProtocolRuntime runtime;
   runtime.resolver_ =
       net::make_resolver(loop, {protocol.resolver.servers, protocol.resolver.timeout, protocol.families});

@@ -79,14 +79,23 @@ Status Session::close(const Token& token) {
   const Handle handle = std::move(found->second);
   handles_.erase(found);
   ready_.erase(token);
+  passing_errors_.erase(token);
   handle.object->disarm(token);
   handle.object->handle_closed();
   handles_fewer_.set();
   return {};
 }
 
-void Session::tell_ready(const Token& handle, uint32_t readiness) {
-  ready_[handle] |= readiness;
+void Session::tell_ready(const Token& handle, uint32_t readiness, uint32_t next_size) {
+  Ready& ready = ready_[handle];
+  ready.readiness |= readiness;
+  ready.next_size = next_size;
+  changed_.set();
+}
+
+void Session::tell_passing_error(const Token& handle, Errno error) {
+  if (!handles_.contains(handle)) return;
+  passing_errors_[handle] = error;
   changed_.set();
 }
 
@@ -97,14 +106,22 @@ void Session::tell_closing() {
 
 Task<SessionEvent> Session::next_event() {
   for (;;) {
-    if (std::exchange(closing_, false)) co_return SessionEvent{SessionEvent::Kind::kClosing, {}, 0};
+    if (std::exchange(closing_, false)) co_return SessionEvent{SessionEvent::Kind::kClosing, {}};
+    if (!passing_errors_.empty()) {
+      const auto first = passing_errors_.begin();
+      SessionEvent event{SessionEvent::Kind::kPassingError, first->first};
+      event.passing = first->second;
+      passing_errors_.erase(first);
+      co_return event;
+    }
     if (!ready_.empty()) {
       const auto first = ready_.begin();
-      const SessionEvent event{SessionEvent::Kind::kReady, first->first, first->second};
+      const SessionEvent event{SessionEvent::Kind::kReady, first->first, first->second.readiness,
+                               first->second.next_size};
       ready_.erase(first);
       co_return event;
     }
-    if (ended_) co_return SessionEvent{SessionEvent::Kind::kEnd, {}, 0};
+    if (ended_) co_return SessionEvent{SessionEvent::Kind::kEnd, {}};
     co_await changed_.wait();
   }
 }

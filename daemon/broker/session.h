@@ -41,9 +41,11 @@ struct NewHandle {
 
 // What the host is told, in this order of precedence. Taken from the session one at a time.
 struct SessionEvent {
-  enum class Kind : uint8_t { kClosing, kReady, kEnd } kind;
+  enum class Kind : uint8_t { kClosing, kPassingError, kReady, kEnd } kind;
   Token handle;
   uint32_t readiness = 0;
+  uint32_t next_size = 0;
+  Errno passing = Errno::success;  // kPassingError
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -79,7 +81,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Quota& buffers_quota() { return buffers_quota_; }
 
   // ---- events for the host ----
-  void tell_ready(const Token& handle, uint32_t readiness);
+  void tell_ready(const Token& handle, uint32_t readiness, uint32_t next_size);
+  // Of a stream of datagrams in transfer; of several that were not told yet the last counts.
+  void tell_passing_error(const Token& handle, Errno);
   void tell_closing();
   // Completes with the next event; kEnd when the session is over. One waiter.
   Task<SessionEvent> next_event();
@@ -110,7 +114,12 @@ class Session : public std::enable_shared_from_this<Session> {
   Charge charge_;
   Quota handles_quota_, connections_quota_, buffers_quota_;
   std::unordered_map<Token, Handle, TokenHash> handles_;
-  std::unordered_map<Token, uint32_t, TokenHash> ready_;
+  struct Ready {
+    uint32_t readiness = 0;
+    uint32_t next_size = 0;
+  };
+  std::unordered_map<Token, Ready, TokenHash> ready_;
+  std::unordered_map<Token, Errno, TokenHash> passing_errors_;
   bool closing_ = false;
   bool ending_ = false;  // no new handles
   bool ended_ = false;

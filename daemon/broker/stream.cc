@@ -70,10 +70,42 @@ Status Stream::shutdown(bool read, bool write) {
   return {};
 }
 
+Task<Status> Stream::wait_readable() { co_return co_await net_->wait_readable(); }
+Task<Status> Stream::wait_writable() { co_return co_await net_->wait_writable(); }
+
+Result<Stream::Got> Stream::receive_now(asio::mutable_buffer buffer) {
+  Result<Got> got = read_now(buffer);
+  if (got) connection_->count_in(got->bytes);
+  return got;
+}
+
+Result<size_t> Stream::send_batch_now(std::span<const std::string_view> datagrams) {
+  if (connection_->state() != ConnectionState::kConnected) return write_error(Error{Errno::pipe, {}});
+  Result<size_t> sent = net_->write_batch_now(datagrams);
+  if (!sent) return sent.error();
+  for (size_t i = 0; i < *sent; ++i) connection_->count_out(datagrams[i].size());
+  return sent;
+}
+
+bool Stream::over(const Error& error) const {
+  if (connection_->state() != ConnectionState::kConnected) return true;
+  switch (error.code) {
+    case Errno::canceled:
+    case Errno::pipe:
+    case Errno::notconn:
+    case Errno::badf:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Of a connection that is ending, the net layer reads and drops the rest itself.
-Result<size_t> Stream::read_now(asio::mutable_buffer buffer) {
+Result<Stream::Got> Stream::read_now(asio::mutable_buffer buffer) {
   if (connection_->state() != ConnectionState::kConnected) return connection_->error();
-  return net_->read_now(buffer);
+  Result<size_t> bytes = net_->read_now(buffer);
+  if (!bytes) return bytes.error();
+  return Got{*bytes, *bytes == 0 && (!of_datagrams() || net_->ended()), net_->read_truncated()};
 }
 
 Result<size_t> Stream::write_now(asio::const_buffer buffer) {
@@ -81,10 +113,10 @@ Result<size_t> Stream::write_now(asio::const_buffer buffer) {
   return net_->write_now(buffer);
 }
 
-Task<Result<size_t>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Call& call) {
+Task<Result<Stream::Got>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Call& call) {
   if (in_transfer() || reading_) co_return Error{Errno::busy, "stream in use"};
   reading_ = true;
-  Result<size_t> got = read_now(buffer);
+  Result<Got> got = read_now(buffer);
   while (!got && got.error().code == Errno::again && !nonblock && !call.cancelled()) {
     ready_ &= ~kReadable;
     watch(kReadable);
@@ -98,12 +130,13 @@ Task<Result<size_t>> Stream::read(asio::mutable_buffer buffer, bool nonblock, Ca
   }
   if (!got) co_return got.error();
   ready_ &= ~kReadable;  // what is left, if anything, is for the next watch to find
-  connection_->count_in(*got);
+  connection_->count_in(got->bytes);
   co_return *got;
 }
 
 Task<Result<size_t>> Stream::write(asio::const_buffer buffer, bool nonblock, Call& call) {
   if (in_transfer() || writing_) co_return Error{Errno::busy, "stream in use"};
+  if (buffer.size() == 0 && !of_datagrams()) co_return size_t{0};
   writing_ = true;
   Result<size_t> sent = write_now(buffer);
   while (!sent && sent.error().code == Errno::again && !nonblock && !call.cancelled()) {

@@ -1,11 +1,13 @@
 #pragma once
-// A stream: bytes in both directions on a connection.
+// A stream: bytes, or datagrams, in both directions on a connection.
 //
 // Held by handles and by the flow that moves its bytes. At most one mode at a time: free (Read and Write, one call
 // each way) or in transfer (one rpc of one handle owns both directions). The tenant's loop.
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include <boost/asio/buffer.hpp>
 
@@ -37,15 +39,31 @@ class Stream final : public Object, public std::enable_shared_from_this<Stream> 
   Task<Result<size_t>> write_some(boost::asio::const_buffer);
   Status shutdown(bool read, bool write);
 
+  // What was read. `end`: nothing, and nothing will come; an empty datagram is none.
+  struct Got {
+    size_t bytes = 0;
+    bool end = false;
+    bool truncated = false;
+  };
+  // Datagrams in transfer. An error that is not over() is of one of them and passes.
+  bool of_datagrams() const { return net_->keeps_boundaries(); }
+  Task<Status> wait_readable();
+  Task<Status> wait_writable();
+  size_t waiting() const { return net_->waiting(); }  // how many can be received now
+  Result<Got> receive_now(boost::asio::mutable_buffer);
+  Result<size_t> send_batch_now(std::span<const std::string_view>);
+  bool over(const Error&) const;
+
   // Unary mode, with a call that can be cancelled (`canceled`) and without waiting (`again`). busy: in transfer, or
   // another call of this direction is waiting.
-  Task<Result<size_t>> read(boost::asio::mutable_buffer, bool nonblock, Call&);
+  Task<Result<Got>> read(boost::asio::mutable_buffer, bool nonblock, Call&);
   Task<Result<size_t>> write(boost::asio::const_buffer, bool nonblock, Call&);
 
   uint32_t readiness() override { return ready_; }
+  uint32_t next_size() const override { return static_cast<uint32_t>(net_->next_size()); }
 
  private:
-  Result<size_t> read_now(boost::asio::mutable_buffer);
+  Result<Got> read_now(boost::asio::mutable_buffer);
   Result<size_t> write_now(boost::asio::const_buffer);
   // The state of watching one direction of a free stream for poll.
   static Task<void> run_watch(std::shared_ptr<Stream> self, uint32_t direction);

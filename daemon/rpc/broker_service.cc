@@ -1,6 +1,7 @@
 #include "daemon/rpc/broker_service.h"
 
 #include "daemon/broker/calls.h"
+#include "daemon/rpc/data_calls.h"
 #include "daemon/rpc/messages.h"
 #include "daemon/rpc/session_call.h"
 #include "daemon/rpc/transfer.h"
@@ -55,9 +56,6 @@ Task<void> run_flow(RpcPtr rpc, SessionPtr session, const Request* request, Repl
   rpc->finish(std::move(status));
 }
 
-// A handle token that is not 16 bytes names nothing: it answers badf like any other unknown one.
-Token handle_of(const std::string& raw) { return Token::parse(raw).value_or(Token{}); }
-
 std::optional<net::Option> option_of(v1::Option option) {
   switch (option) {
     case v1::NODELAY:
@@ -109,44 +107,6 @@ Task<grpc::Status> resolve(SessionPtr session, const v1::ResolveRequest& request
   auto addresses = co_await calls::resolve(session, handle_of(request.protocol()), request.name(), rpc.call());
   if (!addresses) co_return refuse(reply, addresses.error());
   for (const auto& address : *addresses) reply.add_addresses(policy::to_string(address));
-  co_return grpc::Status::OK;
-}
-
-std::optional<Charge> charge_buffers(Session& session, size_t bytes) {
-  auto charge = session.buffers_quota().charge(bytes);
-  if (!charge) session.tenant().audit().quota(session.subject(), "buffers", session.buffers_quota().used());
-  return charge;
-}
-
-Task<grpc::Status> read(SessionPtr session, const v1::ReadRequest& request, v1::ReadReply& reply, UnaryRpc& rpc) {
-  if (request.max() == 0) co_return malformed("max is 0");
-  const size_t room = std::min<size_t>(request.max(), kChunk);
-  auto charge = charge_buffers(*session, room);
-  if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
-  rpc.hold(session, std::move(*charge));
-  std::string& data = *reply.mutable_data();
-  data.resize(room);
-  auto got = co_await calls::read(session, handle_of(request.stream()), boost::asio::buffer(data), request.nonblock(),
-                                  rpc.call());
-  if (!got) {
-    reply.clear_data();
-    co_return refuse(reply, got.error());
-  }
-  data.resize(*got);
-  reply.set_end(*got == 0);
-  co_return grpc::Status::OK;
-}
-
-Task<grpc::Status> write(SessionPtr session, const v1::WriteRequest& request, v1::WriteReply& reply, UnaryRpc& rpc) {
-  if (request.data().size() > kChunk) co_return malformed("data over 64 KiB");
-  if (request.data().empty()) co_return grpc::Status::OK;
-  auto charge = charge_buffers(*session, request.data().size());
-  if (!charge) co_return refuse(reply, {Errno::nobufs, "buffer quota"});
-  rpc.hold(session, std::move(*charge));
-  auto sent = co_await calls::write(session, handle_of(request.stream()), boost::asio::buffer(request.data()),
-                                    request.nonblock(), rpc.call());
-  if (!sent) co_return refuse(reply, sent.error());
-  reply.set_written(static_cast<uint32_t>(*sent));
   co_return grpc::Status::OK;
 }
 
@@ -236,7 +196,8 @@ WASI_NETD_END
 WASI_NETD_NOW(Poll, PollRequest, PollReply) {
   const auto now = calls::poll(session, handle_of(request.handle()), request.interest());
   if (!now) return refuse(reply, now.error());
-  reply.set_readiness(*now);
+  reply.set_readiness(now->readiness);
+  reply.set_next_size(now->next_size);
   return grpc::Status::OK;
 }
 WASI_NETD_END
@@ -293,6 +254,8 @@ WASI_NETD_WAITING(Connect, ConnectRequest, HandleReply, connect)
 WASI_NETD_WAITING(StreamCreate, StreamCreateRequest, HandleReply, stream_create)
 WASI_NETD_WAITING(StreamAccept, StreamAcceptRequest, HandleReply, stream_accept)
 WASI_NETD_WAITING(Resolve, ResolveRequest, ResolveReply, resolve)
+WASI_NETD_WAITING(SendTo, SendToRequest, SendToReply, send_to)
+WASI_NETD_WAITING(RecvFrom, RecvFromRequest, RecvFromReply, recv_from)
 WASI_NETD_WAITING(Read, ReadRequest, ReadReply, read)
 WASI_NETD_WAITING(Write, WriteRequest, WriteReply, write)
 #undef WASI_NETD_WAITING

@@ -35,6 +35,8 @@ class BrokerService final : public v1::Broker::CallbackService {
   WASI_NETD_UNARY(Resolve, ResolveRequest, ResolveReply)
   WASI_NETD_UNARY(SetOption, SetOptionRequest, StatusReply)
   WASI_NETD_UNARY(GetOption, GetOptionRequest, GetOptionReply)
+  WASI_NETD_UNARY(SendTo, SendToRequest, SendToReply)
+  WASI_NETD_UNARY(RecvFrom, RecvFromRequest, RecvFromReply)
   WASI_NETD_UNARY(Read, ReadRequest, ReadReply)
   WASI_NETD_UNARY(Write, WriteRequest, WriteReply)
 #undef WASI_NETD_UNARY

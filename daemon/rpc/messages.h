@@ -24,6 +24,9 @@ inline grpc::Status malformed(const char* what) { return {grpc::StatusCode::INVA
 inline grpc::Status too_many_calls() { return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls at a time"}; }
 inline grpc::Status unknown_session() { return {grpc::StatusCode::UNAUTHENTICATED, "unknown session"}; }
 
+// A handle token that is not 16 bytes names nothing: it answers badf like any other unknown one.
+inline Token handle_of(const std::string& raw) { return Token::parse(raw).value_or(Token{}); }
+
 // A refusal in a reply: OK for gRPC, an errno for the guest; the detail stays here.
 template <class Reply>
 grpc::Status refuse(Reply& reply, const Error& error) {

@@ -31,9 +31,14 @@ Task<grpc::Status> tell_events(std::shared_ptr<Rpc> rpc, std::shared_ptr<Session
       case SessionEvent::Kind::kClosing:
         message.mutable_closing();
         break;
+      case SessionEvent::Kind::kPassingError:
+        message.mutable_passing_error()->set_stream(event.handle.raw());
+        message.mutable_passing_error()->set_error(to_proto(event.passing));
+        break;
       case SessionEvent::Kind::kReady:
         message.mutable_ready()->set_handle(event.handle.raw());
         message.mutable_ready()->set_readiness(event.readiness);
+        message.mutable_ready()->set_next_size(event.next_size);
         break;
     }
     if (!co_await rpc->write(message)) {

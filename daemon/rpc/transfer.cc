@@ -3,16 +3,14 @@
 #include <algorithm>
 
 #include "daemon/broker/calls.h"
-#include "daemon/broker/stream.h"
 #include "daemon/rpc/messages.h"
+#include "daemon/rpc/transfer_flow.h"
 
 namespace wasi_netd::rpc {
 namespace {
 
-using broker::Session;
 using broker::Stream;
 using broker::Tenant;
-using Rpc = RpcStream<v1::TransferRequest, v1::TransferReply>;
 
 // How much to read at once: follows what the stream delivers, between kSmallestChunk and kChunk, as far as `buffers`
 // allows.
@@ -45,28 +43,6 @@ class Chunk {
   size_t size_ = kSmallestChunk;
 };
 
-struct Transfer {
-  Transfer(std::shared_ptr<Rpc> rpc_in, Loop loop) : rpc(std::move(rpc_in)), down_over(loop) {}
-  std::shared_ptr<Rpc> rpc;
-  std::shared_ptr<Session> session;
-  Token handle;
-  std::shared_ptr<Stream> stream;
-  bool down_running = false;
-  bool discard = false;  // the guest reads no more, but goes on writing
-  bool closed = false;   // the handle is gone
-  // Why bytes of the guest were dropped. An orderly end behind them would pass off half an upload for a whole one.
-  std::optional<Error> lost;
-  Event down_over;
-};
-using TransferPtr = std::shared_ptr<Transfer>;
-
-// A right may be taken away at any time, so it is asked for at every frame.
-Status may(const Transfer& transfer, RightSet right) {
-  auto handle = transfer.session->find(transfer.handle, right);
-  if (!handle) return handle.error();
-  return {};
-}
-
 Task<void> down(TransferPtr transfer) {
   Chunk chunk(transfer->session->buffers_quota());
   v1::TransferReply reply;
@@ -96,12 +72,6 @@ Task<void> down(TransferPtr transfer) {
   }
   transfer->down_running = false;
   transfer->down_over.set();
-}
-
-Task<void> tell_write_error(TransferPtr transfer, Errno error) {
-  v1::TransferReply reply;
-  reply.set_write_error(to_proto(error));
-  (void)co_await transfer->rpc->write(reply);
 }
 
 // Writing is over, with bytes undelivered.
@@ -145,7 +115,19 @@ Task<grpc::Status> up(TransferPtr transfer) {
   bool writable = true;  // false after fin or an error: later data is dropped, the host was told
   while (const v1::TransferRequest* request = co_await transfer->rpc->read()) {
     switch (request->frame_case()) {
+      case v1::TransferRequest::kDatagrams:
+        if (!transfer->stream->of_datagrams()) co_return malformed("datagrams to a stream of bytes");
+        if (!is_well_formed(request->datagrams())) co_return malformed("over 128 datagrams or 64 KiB");
+        if (!writable) break;
+        if (const auto allowed = may(*transfer, right::fd_write); !allowed) {
+          writable = false;
+          co_await tell_write_error(transfer, allowed.error().code);
+        } else {
+          writable = co_await send_datagrams(transfer, request->datagrams());
+        }
+        break;
       case v1::TransferRequest::kData: {
+        if (transfer->stream->of_datagrams()) co_return malformed("bytes to a stream of datagrams");
         if (request->data().size() > kChunk) co_return malformed("data over 64 KiB");
         if (!writable) break;
         if (const auto allowed = may(*transfer, right::fd_write); !allowed) {
@@ -228,7 +210,9 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
 
   // Without the right to read, the socket is not read: what the peer sends stays there.
   const bool may_read = transfer->session->find(transfer->handle, right::fd_read).has_value();
-  if (told && may_read) transfer->down_running = tenant.spawn(down(transfer));
+  if (told && may_read) {
+    transfer->down_running = tenant.spawn(transfer->stream->of_datagrams() ? pass_datagrams(transfer) : down(transfer));
+  }
   // A host that dies is noticed although the peer takes no bytes: the peer must not take half an upload for a whole
   // one.
   const auto reset = [stream = transfer->stream] {
@@ -256,10 +240,16 @@ Task<void> run(TransferPtr transfer, Tenant& tenant) {
 
 }  // namespace
 
+Task<void> tell_write_error(TransferPtr transfer, Errno error) {
+  v1::TransferReply reply;
+  reply.set_write_error(to_proto(error));
+  (void)co_await transfer->rpc->write(reply);
+}
+
 grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* start_transfer(Tenant& tenant,
                                                                                 grpc::CallbackServerContext* context,
                                                                                 CallLimit::Slot slot) {
-  const auto rpc = Rpc::open(tenant.loop(), context, std::move(slot));
+  const auto rpc = Transfer::Rpc::open(tenant.loop(), context, std::move(slot));
   boost::asio::post(tenant.loop(), [rpc, &tenant] {
     const auto transfer = std::make_shared<Transfer>(rpc, tenant.loop());
     if (!tenant.spawn(run(transfer, tenant))) rpc->finish({grpc::StatusCode::UNAVAILABLE, "the daemon is stopping"});

@@ -30,6 +30,8 @@ inline constexpr int kPatienceSeconds = 10;
   throw std::system_error(errno, std::generic_category(), what);
 }
 
+struct NativeAddress;
+
 class NativeSocket {
  public:
   NativeSocket() = default;
@@ -95,6 +97,10 @@ class NativeSocket {
     char byte;
     return ::recv(fd_, &byte, 1, 0) < 0 ? errno : 0;
   }
+  // One datagram, and who sent it.
+  std::string receive(NativeAddress* from = nullptr);
+  void send_to(std::string_view datagram, const NativeAddress& to);
+
   int write_error() { return ::send(fd_, "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0; }
   // Until the peer's buffer and ours are full.
   size_t write_until_full() {
@@ -137,6 +143,21 @@ struct NativeAddress {
   socklen_t size = 0;
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
+inline std::string NativeSocket::receive(NativeAddress* from) {
+  NativeAddress ignored;
+  NativeAddress& sender = from ? *from : ignored;
+  sender.size = sizeof sender.storage;
+  std::string datagram(65'536, '\0');
+  ssize_t n =
+      ::recvfrom(fd_, datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&sender.storage), &sender.size);
+  if (n < 0) throw_errno("recvfrom");
+  datagram.resize(static_cast<size_t>(n));
+  return datagram;
+}
+inline void NativeSocket::send_to(std::string_view datagram, const NativeAddress& to) {
+  if (::sendto(fd_, datagram.data(), datagram.size(), MSG_NOSIGNAL, to.get(), to.size) < 0) throw_errno("sendto");
+}
+
 // "127.0.0.1" or "::1".
 inline NativeAddress native_ip(const std::string& ip, uint16_t port) {
   NativeAddress out;

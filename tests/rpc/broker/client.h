@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/grpcpp.h>
@@ -90,16 +91,38 @@ class RawSession {
   }
 
   // ---- calls of this session ----
-  v1::HandleReply open(const std::string& protocol_name, const std::string& address, uint64_t rights = 0) {
+  v1::HandleReply open(const std::string& protocol_name, const std::string& address, uint64_t rights = 0,
+                       v1::SocketType type = v1::SOCKET_STREAM) {
     const v1::ProtocolObject& object = protocol(protocol_name);
     v1::OpenRequest request;
     request.set_session(token());
     request.set_protocol(object.handle());
     request.set_address(address);
-    request.set_type(v1::SOCKET_STREAM);
+    request.set_type(type);
     request.mutable_rights()->set_base(rights ? rights : object.rights().inheriting());
     request.mutable_rights()->set_inheriting(rights ? rights : object.rights().inheriting());
     return host_.call(&v1::Broker::Stub::Open, request);
+  }
+  v1::HandleReply open_datagram(const std::string& protocol_name, const std::string& address, uint64_t rights = 0) {
+    return open(protocol_name, address, rights, v1::SOCKET_DGRAM);
+  }
+  v1::Errno send_to(const std::string& control, const std::string& address, const std::string& data,
+                    bool nonblock = false, grpc::Status* status = nullptr) {
+    v1::SendToRequest request;
+    request.set_session(token());
+    request.set_control(control);
+    request.set_address(address);
+    request.set_data(data);
+    request.set_nonblock(nonblock);
+    return host_.call(&v1::Broker::Stub::SendTo, request, status).error();
+  }
+  v1::RecvFromReply recv_from(const std::string& control, bool nonblock = false, uint32_t max = 65536) {
+    v1::RecvFromRequest request;
+    request.set_session(token());
+    request.set_control(control);
+    request.set_max(max);
+    request.set_nonblock(nonblock);
+    return host_.call(&v1::Broker::Stub::RecvFrom, request);
   }
   v1::HandleReply connect(const std::string& control, const std::string& address, bool nonblock = false) {
     v1::ConnectRequest request;
@@ -221,6 +244,11 @@ class RawTransfer {
   bool data(const std::string& bytes) {
     v1::TransferRequest request;
     request.set_data(bytes);
+    return call_->Write(request);
+  }
+  bool datagrams(const std::vector<std::string>& all) {
+    v1::TransferRequest request;
+    for (const std::string& one : all) request.mutable_datagrams()->add_data(one);
     return call_->Write(request);
   }
   bool fin() {
