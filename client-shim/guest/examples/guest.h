@@ -42,12 +42,15 @@ static inline wasi_net_rights inheritable(wasi_net_fd fd) {
   return stat.fs_rights_inheriting;
 }
 
-/* A control on `address` with all rights that the protocol can give. */
-static inline wasi_net_fd open_control(wasi_net_fd protocol, const char* address, uint32_t fdflags) {
+/* A control of `type` on `address` with all rights that the protocol can give. */
+static inline wasi_net_fd open_typed(wasi_net_fd protocol, const char* address, uint32_t type, uint32_t fdflags) {
   const wasi_net_rights rights = inheritable(protocol);
   wasi_net_fd control = -1;
-  check(wasi_net_open(protocol, address, strlen(address), WASI_NET_STREAM, rights, rights, fdflags, &control), address);
+  check(wasi_net_open(protocol, address, strlen(address), type, rights, rights, fdflags, &control), address);
   return control;
+}
+static inline wasi_net_fd open_control(wasi_net_fd protocol, const char* address, uint32_t fdflags) {
+  return open_typed(protocol, address, WASI_NET_STREAM, fdflags);
 }
 
 /* A blocking stream to `address`. */
