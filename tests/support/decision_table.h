@@ -182,7 +182,7 @@ inline std::vector<DecisionRow> decision_table(const std::string& directory) {
 // A policy in audit mode that denies every sample on the ports ending in 1 and 2. Beyond the public class only an
 // address that some allow rule matches is let pass, so those have one, which a third port keeps from being denied
 // entirely.
-inline std::string watched_policy(uint32_t uid) {
+inline std::string watched_policy(uint32_t uid, const std::string& transport = "tcp") {
   std::string names, ports[2], denied_ports[2], peers;
   for (const ClassSample& sample : kClassSamples) {
     for (size_t i = 0; i < sample.addresses.size(); ++i) {
@@ -200,7 +200,8 @@ inline std::string watched_policy(uint32_t uid) {
     }
   }
   return "version: 1\ntenant: watched\nmode: audit\npeers: [{user: " + std::to_string(uid) +
-         "}]\nprotocols:\n  all:\n    transport: tcp\n    connect:\n      allow:\n        - "
+         "}]\nprotocols:\n  all:\n    transport: " + transport +
+         "\n    connect:\n      allow:\n        - "
          "\"*.watched.example:7001\"\n" +
          ports[0] + "      deny:\n" + denied_ports[0] + "    open:\n      allow:\n        - \"127.0.0.1:0\"\n" +
          ports[1] + "      deny:\n" + denied_ports[1] +

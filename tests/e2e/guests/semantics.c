@@ -14,7 +14,7 @@
  *   open P ADDRESS [type=N] [flags=N] [base=B] [inh=B]      base, inh: right words with '+', "all", "none", "0x..."
  *   listen C [BACKLOG] | accept C | connect C ADDRESS      the defaults of base and inh: all the parent can give
  *   create K [flags=N] [base=B] [inh=B] | saccept K | uni K | dgram K
- *   sendto C ADDRESS DATA | recvfrom C N
+ *   sendto C ADDRESS DATA | sendsize C ADDRESS SIZE | recvfrom C N [capacity=N]
  *   restrict F B B | setrights F B B | setopt F OPTION VALUE | getopt F OPTION
  *   read S N | readall S | recv S N [peek] [waitall] | write S DATA | send S DATA | fill S N | shutdown F rd|wr|rdwr
  *   iovs S N SIZE                        reads into N buffers of SIZE bytes
@@ -48,6 +48,7 @@ static const struct {
     {"uni", do_uni},
     {"dgram", do_dgram},
     {"sendto", do_sendto},
+    {"sendsize", do_sendsize},
     {"recvfrom", do_recvfrom},
     {"restrict", do_restrict},
     {"setrights", do_setrights},

@@ -64,6 +64,7 @@ static void do_recv(void) {
   __wasi_roflags_t got = 0;
   const uint32_t error = __wasi_sock_recv(fd_at(1), &iov, 1, flags, &count, &got);
   answer_read(error, count);
+  if (error == 0 && (got & __WASI_ROFLAGS_RECV_DATA_TRUNCATED) != 0) printf(" truncated");
 }
 
 static void answer_written(uint32_t error, uint64_t count) {

@@ -80,7 +80,9 @@ static void do_sendto(void) {
   const char* data = data_after(3, &length);
   const wasi_net_ciovec iov = {data, length};
   uint32_t written = 0;
-  answer(wasi_net_send_to(fd_at(1), &iov, 1, word_at(2), strlen(word_at(2)), &written));
+  const uint32_t error = wasi_net_send_to(fd_at(1), &iov, 1, word_at(2), strlen(word_at(2)), &written);
+  answer(error);
+  if (error == 0) printf(" n=%" PRIu32, written);
 }
 
 static void do_recvfrom(void) {
@@ -88,7 +90,23 @@ static void do_recvfrom(void) {
   char address[256];
   uint32_t address_length = 0;
   uint32_t got = 0;
-  answer(wasi_net_recv_from(fd_at(1), &iov, 1, address, sizeof address, &address_length, &got));
+  const uint32_t error =
+      wasi_net_recv_from(fd_at(1), &iov, 1, address, number_option("capacity", sizeof address), &address_length, &got);
+  answer(error);
+  if (error == WASI_NET_ERRNO_overflow) printf(" length=%" PRIu32, address_length);
+  if (error != 0) return;
+  printf(" n=%" PRIu32 " from=%.*s", got, (int)address_length, address);
+  print_data(big, got);
+}
+
+/* A datagram of this many bytes. */
+static void do_sendsize(void) {
+  const wasi_net_ciovec iov = {big, number_at(3)};
+  memset(big, 'x', sizeof big);
+  uint32_t written = 0;
+  const uint32_t error = wasi_net_send_to(fd_at(1), &iov, 1, word_at(2), strlen(word_at(2)), &written);
+  answer(error);
+  if (error == 0) printf(" n=%" PRIu32, written);
 }
 
 static void do_restrict(void) {
