@@ -34,7 +34,7 @@ protocols:
     connect: {allow: ["127.0.0.1:1-65535"]}
     open: {allow: ["127.0.0.1:0"]}
     accept: {allow: ["127.0.0.1"]}
-limits: {sessions: 16, handles: 128, connections: 32, buffers: 4MiB}
+limits: {sessions: 16, handles: 128, connections: 32, buffers: 5MiB}
 )";
 const std::vector<std::string> kTenants = {"acme", "other"};
 
