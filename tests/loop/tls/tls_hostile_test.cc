@@ -93,7 +93,7 @@ TEST_F(TlsHostile, BytesThatComeOneByOneAreReadAllTheSame) {
   Pair pair = tcp_pair();
   test::NativeTlsSetup setup;
   setup.identity = &identity_;
-  test::NativeTls peer(test::NativeSocket(ends[0]), test::native_tls_context(true, setup), true);
+  test::NativeTls peer(test::NativeSocket{ends[0]}, test::native_tls_context(true, setup), true);
   test::NativeSocket relay(ends[1]);
   auto native = std::async(std::launch::async, [&] {
     std::string failed = peer.handshake();
