@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "daemon/base/event.h"
 #include "daemon/net/proxy/tunnel.h"
 #include "daemon/net/socket.h"
 
@@ -115,12 +116,33 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
   static Task<Result<ConnectionPtr>> to_proxy(Self self) {
     auto addresses = co_await proxy_addresses(self);
     if (!addresses) co_return addresses.error();
-    auto made = co_await socket_to(self, std::move(*addresses));
+    auto made = co_await socket_to_proxy(self, std::move(*addresses));
     if (made && self->path_->proxy_tls) {
       made = co_await with_tls(self, self->path_->proxy_tls, std::move(*made), self->path_->proxy->address);
     }
     if (!made && made.error().code != Errno::canceled) co_return self->of_proxy(made.error());
     co_return made;
+  }
+
+  // Within the proxy's time: the kernel's own is about two minutes.
+  static Task<Result<ConnectionPtr>> socket_to_proxy(Self self, std::vector<Endpoint> addresses) {
+    // Shared with the timer's handler, which may be on its way already when the socket is there.
+    struct Deadline {
+      bool armed = true;
+      bool passed = false;
+    };
+    const auto deadline = std::make_shared<Deadline>();
+    const auto timeout = self->path_->proxy->timeout;
+    Timer limit(self->loop_, timeout);
+    limit.async_wait([self, deadline](const boost::system::error_code& ec) {
+      if (ec || !deadline->armed) return;
+      deadline->passed = true;
+      if (auto stop = std::exchange(self->stop_, nullptr)) stop();
+    });
+    auto made = co_await socket_to(self, std::move(addresses));
+    deadline->armed = false;
+    if (made || !deadline->passed || self->canceled_) co_return made;
+    co_return Error{Errno::timedout, "not connected within " + std::to_string(timeout.count()) + " ms"};
   }
 
   static Task<Result<std::vector<Endpoint>>> proxy_addresses(Self self) {
