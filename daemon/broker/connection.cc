@@ -10,11 +10,6 @@
 #include "daemon/broker/tenant.h"
 
 namespace wasi_netd::broker {
-namespace {
-// What OpenSSL and our records' buffers take for one connection, in bytes; charged to `buffers`.
-constexpr uint64_t kTlsMemory = 64 * 1024;
-}  // namespace
-
 Connection::Connection(std::shared_ptr<Session> session, Permit permit, Charge charge)
     : Object(session, Kind::kConnection),
       permit_(std::move(permit)),
@@ -45,11 +40,9 @@ Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<po
   if (self->state_ != ConnectionState::kConnecting) co_return;  // given up before it began
   const Tenant& tenant = self->session().tenant();
   const std::shared_ptr<const net::Path> path = tenant.runtime(self->protocol()).path();
-  if (const uint64_t layers = (path->tls ? 1 : 0) + (path->proxy_tls ? 1 : 0); layers != 0) {
-    if (auto charged = self->charge_tls(layers); !charged) {
-      self->fail(charged.error());
-      co_return;
-    }
+  if (auto charged = self->charge_memory(path->memory()); !charged) {
+    self->fail(charged.error());
+    co_return;
   }
   const policy::Request& request = self->permit_.request;
   policy::Endpoint asked = request.endpoint;
@@ -75,7 +68,7 @@ Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared
     peer->abort();
     co_return;
   }
-  if (auto charged = self->charge_tls(1); !charged) {
+  if (auto charged = self->charge_memory(tls->handshake_memory()); !charged) {
     peer->abort();
     self->fail(charged.error());
     co_return;
@@ -92,18 +85,25 @@ Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared
   }
 }
 
-Status Connection::charge_tls(uint64_t layers) {
-  auto charge = session().buffers_quota().charge(layers * kTlsMemory);
+Status Connection::charge_memory(uint64_t bytes) {
+  memory_.release();
+  if (bytes == 0) return {};
+  auto charge = session().buffers_quota().charge(bytes);
   if (!charge) {
     session().tenant().audit().quota(session().subject(permit_.request.protocol), "buffers",
                                      session().buffers_quota().used());
     return Error{Errno::nobufs, "buffer quota"};
   }
-  tls_memory_ = std::move(*charge);
+  memory_ = std::move(*charge);
   return {};
 }
 
 void Connection::adopt(std::shared_ptr<net::Connection> net) {
+  if (auto charged = charge_memory(net->memory()); !charged) {
+    net->abort();
+    fail(charged.error());
+    return;
+  }
   net_ = std::move(net);
   set_state(ConnectionEvent::kEstablished);
   waiting_.wake_all();

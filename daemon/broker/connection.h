@@ -88,14 +88,14 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   void set_state(ConnectionEvent);
   void release();
   void over(Error why);
-  // nobufs: there is no room for what OpenSSL keeps for a connection.
-  Status charge_tls(uint64_t layers);
+  // What the net layer holds for it from now on. nobufs: there is no room.
+  Status charge_memory(uint64_t bytes);
   static Task<void> run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets);
   static Task<void> run_finish(std::shared_ptr<Connection> self);
 
   Permit permit_;
   Charge charge_;
-  Charge tls_memory_;  // to the end of the object: its stream may hold OpenSSL's part as long
+  Charge memory_;  // to the end of the object: its stream may hold the net layer's part as long
   ConnectionState state_ = ConnectionState::kConnecting;
   std::shared_ptr<net::Connection> net_;
   std::function<void()> cancel_dial_;

@@ -17,6 +17,13 @@ struct Path {
   std::shared_ptr<Resolver> proxy_resolver;  // of a proxy that has a name
   std::shared_ptr<TlsContext> proxy_tls;     // of an https:// proxy
   std::shared_ptr<TlsContext> tls;           // with the server, through the tunnel if there is one
+
+  // The most that a connection can hold in memory while it is being made, in bytes; then Connection::memory() says it.
+  uint64_t memory() const {
+    return (proxy_tls ? proxy_tls->handshake_memory() : 0) + (proxy ? kProxyMemory : 0) +
+           (tls ? tls->handshake_memory() : 0);
+  }
+  static constexpr uint64_t kProxyMemory = 32 * 1024;  // an answer of the greatest length, and what came behind it
 };
 
 // Goes it. `targets` are judged addresses (or, where the proxy resolves, the judged name), `asked` is what the guest
