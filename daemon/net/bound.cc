@@ -1,5 +1,4 @@
 // bind_stream: a socket with an address, on its way to a listener or a connection.
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -12,10 +11,6 @@
 namespace wasi_netd::net {
 namespace {
 
-// Each waiting peer is kernel memory; the system's own limit (net.core.somaxconn) may be lower.
-constexpr int kDefaultBacklog = 128;
-constexpr int kMaxBacklog = 4096;
-
 class BoundSocket final : public Bound {
  public:
   BoundSocket(Loop loop, UniqueFd fd, Endpoint local, BoundPath path)
@@ -26,8 +21,8 @@ class BoundSocket final : public Bound {
 
   Result<std::shared_ptr<Listener>> listen(int backlog) override {
     if (!fd_.valid()) return used_up();
-    int limit = backlog <= 0 ? kDefaultBacklog : std::min(backlog, kMaxBacklog);
-    if (::listen(fd_.get(), limit) != 0) return system_error(errno, "listen " + policy::to_string(local_));
+    if (::listen(fd_.get(), backlog_of(backlog)) != 0)
+      return system_error(errno, "listen " + policy::to_string(local_));
     auto socket = attach(loop_, fd_);
     if (!socket) return socket.error();
     return std::shared_ptr<Listener>(std::make_shared<StreamListener>(std::move(*socket), local_, std::move(path_)));

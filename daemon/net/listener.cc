@@ -1,5 +1,6 @@
 #include "daemon/net/listener.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -40,7 +41,13 @@ bool is_of_one_peer(int error) {
   }
 }
 
+// Each waiting peer is kernel memory; the system's own limit (net.core.somaxconn) may be lower.
+constexpr int kDefaultBacklog = 128;
+constexpr int kMaxBacklog = 4096;
+
 }  // namespace
+
+int backlog_of(int asked) { return asked <= 0 ? kDefaultBacklog : std::min(asked, kMaxBacklog); }
 
 StreamListener::StreamListener(Socket socket, Endpoint local, BoundPath path)
     : socket_(std::move(socket)),

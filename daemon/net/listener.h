@@ -9,6 +9,9 @@
 
 namespace wasi_netd::net {
 
+// What is asked for as a listener's backlog, within its bounds: 0 is 128, 4096 is the most.
+int backlog_of(int asked);
+
 class StreamListener final : public Listener, public std::enable_shared_from_this<StreamListener> {
  public:
   // `socket` listens already. `path`: the file of a Unix socket.

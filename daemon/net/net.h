@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/as_tuple.hpp>
@@ -58,6 +60,20 @@ class Stream {
   virtual Task<Status> wait_readable() = 0;
   virtual Task<Status> wait_writable() = 0;
 
+  // True: a stream of datagrams. A write is one datagram, whole or `msgsize`, an empty one too. A read is one datagram:
+  // 0 bytes are an empty one, unless ended(). What does not fit into the buffer is lost, and read_truncated() says so
+  // of the last read.
+  virtual bool keeps_boundaries() const { return false; }
+  virtual bool ended() const { return false; }
+  virtual bool read_truncated() const { return false; }
+  // Several datagrams in one call: a prefix of them is sent, at least one; the count of it, or why the first was not.
+  // Each as by write_now(). Such streams only.
+  virtual Result<size_t> write_batch_now(std::span<const std::string_view>) { return Error{Errno::notsup, {}}; }
+  // Datagrams that were dropped for want of room in the queue.
+  virtual uint64_t dropped() const { return 0; }
+  // Bytes of the next datagram, 0 when none waits.
+  virtual size_t next_size() const { return 0; }
+
   // Pending operations complete with `canceled`; no byte is lost and the stream can be used on.
   virtual void cancel() = 0;
 
@@ -99,6 +115,9 @@ class Connection {
   // Ends it so that the peer sees a reset (TCP RST). Unix: closed. Idempotent. The same happens to a connection that is
   // dropped without finish().
   virtual void abort() = 0;
+  // As abort(), for a peer that may not come in. Where peers have no connections of their own it would be back with its
+  // next datagram, to be judged again: a listener of datagrams keeps it out for a while.
+  virtual void refuse() { abort(); }
   // Ends it in order: the write half is shut down, then input is read and dropped until the peer's end, `linger`
   // has passed or abort() was called; then the socket is closed. Discarding input first keeps the kernel from answering
   // unread bytes with a reset that would destroy what the peer has not read yet (RFC 1122 4.2.2.13).
@@ -114,6 +133,8 @@ class Listener {
   // when to try again. Errors of a single peer (aborted before accept) are skipped here.
   virtual Task<Result<std::shared_ptr<Connection>>> accept() = 0;
   virtual void close() = 0;
+  // Datagrams of peers that there was no room for.
+  virtual uint64_t dropped() const { return 0; }
 };
 
 // A socket bound to an address. A listen() that succeeds or a connect() uses it up: later ones are `inval`.

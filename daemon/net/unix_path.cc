@@ -25,17 +25,43 @@ UniqueFd open_place(const std::string& path, uint64_t flags) {
 
 std::string through(const UniqueFd& place) { return "/proc/self/fd/" + std::to_string(place.get()); }
 
+// Whether only root and this user can make the path of a directory mean another: by renaming one on the way, which
+// needs write permission for the directory that holds it and, where that is sticky, to own it. The last directory
+// itself may be anybody's. (An ACL that lets others write shows in the group's permissions.)
+bool is_ours_to_change(const std::string& directory) {
+  const auto is_ours = [](const struct stat& entry) { return entry.st_uid == 0 || entry.st_uid == ::geteuid(); };
+  struct stat holder {};
+  for (size_t end = 0; end != std::string::npos;) {
+    end = directory.find('/', end + 1);
+    const std::string path = directory.substr(0, end);
+    struct stat entry {};
+    if (::lstat(path.c_str(), &entry) != 0 || !S_ISDIR(entry.st_mode)) return false;
+    if (holder.st_mode == 0 && (::stat("/", &holder) != 0)) return false;
+    const bool others_write = (holder.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    const bool sticky = (holder.st_mode & S_ISVTX) != 0;
+    if (!is_ours(holder) || (others_write && !(sticky && is_ours(entry)))) return false;
+    holder = entry;
+  }
+  return true;
+}
+
 }  // namespace
 
-Result<BoundPath> BoundPath::bind(int fd, const std::string& path) {
+Result<BoundPath> BoundPath::bind(int fd, const std::string& path) { return bind_at(fd, path, false); }
+
+Result<BoundPath> BoundPath::bind_to_answer(int fd, const std::string& path) { return bind_at(fd, path, true); }
+
+Result<BoundPath> BoundPath::bind_at(int fd, const std::string& path, bool by_path) {
   size_t slash = path.rfind('/');
   if (slash == std::string::npos || slash + 1 == path.size()) return Error{Errno::inval, "not a file's path: " + path};
+  const std::string directory = slash == 0 ? "/" : path.substr(0, slash);
+  by_path = by_path && (slash == 0 || is_ours_to_change(directory));
   BoundPath out;
   out.name_ = path.substr(slash + 1);
-  out.directory_ = open_place(slash == 0 ? "/" : path.substr(0, slash), O_DIRECTORY);
+  out.directory_ = open_place(directory, O_DIRECTORY);
   if (!out.directory_.valid()) return system_error(errno, "directory of " + path);
 
-  auto address = unix_address(through(out.directory_) + "/" + out.name_, false);
+  auto address = unix_address(by_path ? path : through(out.directory_) + "/" + out.name_, false);
   if (!address) return address.error();
   if (::bind(fd, address->get(), address->size) != 0) {
     return system_error(errno, "bind " + path);
@@ -58,12 +84,24 @@ void BoundPath::remove() {
   directory_.reset();
 }
 
+ReachedPath reach_path(const std::string& path, int& error) {
+  ReachedPath out{open_place(path, 0), {}};
+  error = out.place.valid() ? 0 : errno;
+  if (error != 0) return out;
+  auto address = unix_address(through(out.place), false);
+  if (address) {
+    out.address = *address;
+  } else {
+    error = ENAMETOOLONG;
+  }
+  return out;
+}
+
 int connect_path(int fd, const std::string& path) {
-  UniqueFd place = open_place(path, 0);
-  if (!place.valid()) return errno;
-  auto address = unix_address(through(place), false);
-  if (!address) return ENAMETOOLONG;
-  return ::connect(fd, address->get(), address->size) == 0 ? 0 : errno;
+  int error = 0;
+  const ReachedPath reached = reach_path(path, error);
+  if (error != 0) return error;
+  return ::connect(fd, reached.address.get(), reached.address.size) == 0 ? 0 : errno;
 }
 
 }  // namespace wasi_netd::net

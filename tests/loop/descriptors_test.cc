@@ -1,54 +1,15 @@
 // The way from a name to a connection when descriptors run out: at the first of each part, at the second, and so on.
+#include "tests/loop/descriptors.h"
+
 #include <algorithm>
-#include <filesystem>
 #include <initializer_list>
 #include <string>
-#include <vector>
 
 #include "tests/loop/dns_server.h"
 #include "tests/loop/loop_test.h"
 
 namespace wasi_netd::net {
 namespace {
-
-size_t open_descriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all))) - 1;  // the iterator has one itself
-}
-
-// While it lives this process can open `room` further descriptors. The kernel limits their numbers, so the numbers
-// below are filled up first.
-class FewDescriptors {
- public:
-  explicit FewDescriptors(size_t room) {
-    int highest = 0;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-      highest = std::max(highest, std::stoi(entry.path().filename().string()));
-    }
-    for (;;) {
-      const int fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-      if (fd > highest) {
-        ::close(fd);
-        break;
-      }
-      fillers_.push_back(fd);
-    }
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    rlimit few = before_;
-    few.rlim_cur = static_cast<rlim_t>(highest) + 1 + room;
-    ::setrlimit(RLIMIT_NOFILE, &few);
-  }
-  ~FewDescriptors() {
-    ::setrlimit(RLIMIT_NOFILE, &before_);
-    for (const int fd : fillers_) ::close(fd);
-  }
-  FewDescriptors(const FewDescriptors&) = delete;
-  FewDescriptors& operator=(const FewDescriptors&) = delete;
-
- private:
-  rlimit before_{};
-  std::vector<int> fillers_;
-};
 
 constexpr size_t kEnough = 50;
 

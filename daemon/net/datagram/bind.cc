@@ -1,0 +1,119 @@
+// bind_datagram and dial_datagram: from an address to a socket.
+#include <cerrno>
+#include <utility>
+
+#include <netinet/in.h>
+
+#include "daemon/net/datagram/connected.h"
+#include "daemon/net/datagram/unconnected.h"
+
+namespace wasi_netd::net {
+namespace {
+
+// Which of this host's addresses a datagram is for: a peer gets its answer from there.
+Status tell_local_address(int fd, policy::Family family) {
+  const int on = 1;
+  const int done = family == policy::Family::kIpv4 ? ::setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on)
+                                                   : ::setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+  return done == 0 ? Status() : Status(system_error(errno, "packet information"));
+}
+
+Status bind_to(int fd, const SocketAddress& address, const Endpoint& endpoint) {
+  if (::bind(fd, address.get(), address.size) != 0) return system_error(errno, "bind " + policy::to_string(endpoint));
+  return Status();
+}
+
+// No SO_REUSEADDR: on UDP it would let a second socket take the port from the first. The kernel's answer, with the port
+// it chose.
+Result<Endpoint> bind_ip(int fd, const policy::IpEndpoint& endpoint) {
+  if (endpoint.address.is_unspecified()) {
+    if (auto told = tell_local_address(fd, endpoint.address.family); !told) return told.error();
+  }
+  auto address = ip_address(endpoint);
+  if (!address) return address.error();
+  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
+  auto local = local_address(fd);
+  if (!local) return local.error();
+  return endpoint_of(*local);
+}
+
+Result<BoundPath> bind_unix(int fd, const policy::UnixEndpoint& endpoint) {
+  if (!endpoint.abstract) return endpoint.name.empty() ? BoundPath() : BoundPath::bind_to_answer(fd, endpoint.name);
+  auto address = unix_address(endpoint.name, true);
+  if (!address) return address.error();
+  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
+  return BoundPath();
+}
+
+class DatagramDial final : public Dial, public std::enable_shared_from_this<DatagramDial> {
+ public:
+  DatagramDial(Loop loop, std::vector<Endpoint> targets, DatagramOptions options)
+      : loop_(loop), targets_(std::move(targets)), options_(std::move(options)) {}
+
+  Task<Result<std::shared_ptr<Connection>>> run() override { return run_task(shared_from_this()); }
+  void cancel() override { canceled_ = true; }
+
+ private:
+  static Task<Result<std::shared_ptr<Connection>>> run_task(std::shared_ptr<DatagramDial> self) {
+    if (self->canceled_) co_return canceled();
+    co_return self->connect_first();
+  }
+
+  Result<std::shared_ptr<Connection>> connect_first() {
+    Error last{Errno::inval, "no address to connect to"};
+    for (const Endpoint& target : targets_) {
+      auto connected = connect(target);
+      if (connected) return std::shared_ptr<Connection>(std::move(*connected));
+      last = connected.error();
+    }
+    return last;
+  }
+
+  Result<std::shared_ptr<ConnectedDatagrams>> connect(const Endpoint& target) {
+    auto fd = open_datagram_socket(target);
+    if (!fd) return fd.error();
+    auto socket = DatagramSocket::make(loop_, std::move(*fd));
+    if (!socket) return socket.error();
+    return ConnectedDatagrams::connect(std::move(*socket), policy::UnixEndpoint{}, target, BoundPath(), options_);
+  }
+
+  const Loop loop_;
+  const std::vector<Endpoint> targets_;
+  const DatagramOptions options_;
+  bool canceled_ = false;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<DatagramBound>> bind_datagram(Loop loop, const Endpoint& endpoint, DatagramOptions options) {
+  auto fd = open_datagram_socket(endpoint);
+  if (!fd) return fd.error();
+  Endpoint local = endpoint;
+  BoundPath path;
+  const auto* ip = std::get_if<policy::IpEndpoint>(&endpoint);
+  if (ip) {
+    auto bound = bind_ip(fd->get(), *ip);
+    if (!bound) return bound.error();
+    local = *bound;
+  } else {
+    auto bound = bind_unix(fd->get(), std::get<policy::UnixEndpoint>(endpoint));
+    if (!bound) return bound.error();
+    path = std::move(*bound);
+  }
+  auto socket = DatagramSocket::make(loop, std::move(*fd));
+  if (!socket) {
+    path.remove();
+    return socket.error();
+  }
+  if (ip) {
+    if (auto told = (*socket)->tell_peers(true); !told) return told.error();
+  }
+  return std::shared_ptr<DatagramBound>(std::make_shared<UnconnectedDatagrams>(std::move(*socket), std::move(local),
+                                                                               std::move(path), std::move(options)));
+}
+
+std::shared_ptr<Dial> dial_datagram(Loop loop, std::vector<Endpoint> targets, DatagramOptions options) {
+  return std::make_shared<DatagramDial>(loop, std::move(targets), std::move(options));
+}
+
+}  // namespace wasi_netd::net
