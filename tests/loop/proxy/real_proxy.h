@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdexcept>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <sys/syscall.h>
@@ -39,8 +40,13 @@ class RealProxy {
       }
       Process::Start start;
       start.arguments = command(port_);
+      // The tests' own TMPDIR may be closed to nobody, and danted makes its lock files there.
+      start.environment = {"TMPDIR=" + scratch_.path()};
       constexpr uid_t kNobody = 65534;
-      if (::geteuid() == 0) start.user = kNobody;
+      if (::geteuid() == 0) {
+        start.user = kNobody;
+        if (::chown(scratch_.path().c_str(), kNobody, kNobody) != 0) throw_errno("chown");
+      }
       process_ = std::make_unique<Process>(std::move(start));
       if (wait_accepting()) return;
     }
@@ -66,6 +72,7 @@ class RealProxy {
     return false;
   }
   uint16_t port_ = 0;
+  TemporaryDirectory scratch_;  // outlives the process
   std::unique_ptr<Process> process_;
 };
 
