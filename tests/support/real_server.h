@@ -42,20 +42,23 @@ class RealServer {
       start.arguments = command(port_);
       // The tests' own TMPDIR may be closed to nobody, and danted makes its lock files there.
       start.environment = {"TMPDIR=" + scratch_.path()};
-      constexpr uid_t kNobody = 65534;
-      if (::geteuid() == 0) {
-        start.user = kNobody;
-        if (::chown(scratch_.path().c_str(), kNobody, kNobody) != 0) throw_errno("chown");
-      }
+      give_to_servers(scratch_.path());
+      if (::geteuid() == 0) start.user = kNobody;
       process_ = std::make_unique<Process>(std::move(start));
       if (wait_accepting()) return;
     }
     throw std::runtime_error("the server did not start: " + process_->standard_error() + process_->standard_output());
   }
+  // A directory that the user they run as is to own.
+  static void give_to_servers(const std::string& directory) {
+    if (::geteuid() == 0 && ::chown(directory.c_str(), kNobody, kNobody) != 0) throw_errno("chown");
+  }
+
   uint16_t port() const { return port_; }
   Process& process() { return *process_; }
 
  private:
+  static constexpr uid_t kNobody = 65534;
   // Free for TCP and for UDP.
   void find_port() {
     for (;;) {

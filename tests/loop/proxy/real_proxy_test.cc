@@ -34,11 +34,6 @@ class Destination {
       }
     }
   }
-  static std::pair<test::NativeSocket, test::NativeSocket> socket_pair() {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) test::throw_errno("socketpair");
-    return {test::NativeSocket(ends[0]), test::NativeSocket(ends[1])};
-  }
   static std::string read_line(test::NativeSocket& peer) {
     std::string line;
     std::vector<char> piece(64 * 1024);
@@ -68,7 +63,7 @@ class Destination {
   std::pair<test::NativeSocket, test::NativeSocket> listeners_ = listen_on_both();
   test::NativeSocket& v4_ = listeners_.first;
   test::NativeSocket& v6_ = listeners_.second;
-  std::pair<test::NativeSocket, test::NativeSocket> ends_ = socket_pair();
+  std::pair<test::NativeSocket, test::NativeSocket> ends_ = test::native_pair();
   test::NativeSocket& stop_ = ends_.first;
   test::NativeSocket& stopped_ = ends_.second;
   std::thread thread_;
