@@ -52,7 +52,18 @@ class HostileDns : public LoopTest {
 
   static constexpr const char* kGood = "192.0.2.1";
   static constexpr const char* kForged = "203.0.113.1";
-  ScriptedDns server_;
+  // At a port that TCP has free, too.
+  static ScriptedDns make_server() {
+    for (;;) {
+      ScriptedDns server;
+      try {
+        test::native_bind(test::native_ip("127.0.0.1", server.port()));
+        return server;
+      } catch (const std::system_error&) {
+      }
+    }
+  }
+  ScriptedDns server_ = make_server();
   std::shared_ptr<Resolver> asking_ = make_resolver(
       loop(), {{std::get<policy::IpEndpoint>(ip("127.0.0.1", server_.port()))}, seconds(1), {policy::Family::kIpv4}});
 };
@@ -166,19 +177,21 @@ TEST_F(HostileDns, ATruncatedAnswerAndNothingOverTcpIsNoAnswer) {
     response[2] = static_cast<char>(response[2] | 2);
     return response;
   };
+  // Bound, so that it refuses and nobody else has it.
+  test::NativeSocket tcp = test::native_bind(test::native_ip("127.0.0.1", server_.port()));
   EXPECT_EQ(outcome_of("cut.example", cut), Errno::again);
+  ASSERT_EQ(::listen(tcp.fd(), 8), 0);
   const std::string kReplies[] = {"", "x", std::string(2, '\0'), "\xff\xff" + test::pattern(100),
                                   std::string("\0\14", 2) + test::pattern(12)};
   int number = 0;
   for (const auto& reply : kReplies) {
     SCOPED_TRACE(reply.size());
-    auto listener = test::native_listen(test::native_ip("127.0.0.1", server_.port()));
-    auto peer = std::async(std::launch::async, [&listener, &reply] {
+    auto peer = std::async(std::launch::async, [&tcp, &reply] {
       for (;;) {
-        pollfd entry = {listener.fd(), POLLIN, 0};
+        pollfd entry = {tcp.fd(), POLLIN, 0};
         constexpr int kLongerThanTheLookUpMs = 1500;
         if (::poll(&entry, 1, kLongerThanTheLookUpMs) == 0) return;
-        auto connection = listener.accept();
+        auto connection = tcp.accept();
         connection.read(1);
         ::send(connection.fd(), reply.data(), reply.size(), MSG_NOSIGNAL);
       }
@@ -186,7 +199,6 @@ TEST_F(HostileDns, ATruncatedAnswerAndNothingOverTcpIsNoAnswer) {
     const Errno code = outcome_of("tcp" + std::to_string(++number) + ".example", cut);
     EXPECT_TRUE(code == Errno::again || code == Errno::timedout) << code;
     peer.wait();
-    listener.close();
     expect_it_still_works();
   }
 }
