@@ -25,6 +25,8 @@ void Connection::set_state(ConnectionEvent event) {
   WASI_NETD_CHECK(to, std::string("connection ") + std::string(to_string(state_)));
   spdlog::trace("connection {}: {} -> {}", fmt::ptr(this), to_string(state_), to_string(*to));
   state_ = *to;
+  if (state_ == ConnectionState::kConnecting) return;
+  if (auto stop = std::exchange(decided_, nullptr)) stop();
 }
 
 void Connection::use_bound(const std::shared_ptr<Control>& control, std::shared_ptr<net::Bound> bound) {
@@ -32,25 +34,29 @@ void Connection::use_bound(const std::shared_ptr<Control>& control, std::shared_
   bound_ = std::move(bound);
 }
 
-void Connection::dial(std::vector<policy::Endpoint> targets) {
-  session().tenant().spawn(run_dial(shared_from_this(), std::move(targets)));
+void Connection::dial(std::vector<policy::Endpoint> targets, net::Targets which) {
+  Tenant& tenant = session().tenant();
+  const policy::Request& request = permit_.request;
+  policy::Endpoint asked = request.endpoint;
+  if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
+  dial_ = net::dial_path(tenant.loop(), tenant.runtime(protocol()).path(), std::move(targets), which, std::move(asked),
+                         std::move(bound_));
+  tenant.spawn(run_dial(shared_from_this(), dial_));
 }
 
-Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets) {
+void Connection::dial_also(std::vector<policy::Endpoint> targets) {
+  if (dial_) dial_->add(std::move(targets));
+}
+
+Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::shared_ptr<net::Dial> dial) {
   if (self->state_ != ConnectionState::kConnecting) co_return;  // given up before it began
-  const Tenant& tenant = self->session().tenant();
-  const std::shared_ptr<const net::Path> path = tenant.runtime(self->protocol()).path();
-  if (auto charged = self->charge_memory(path->memory()); !charged) {
+  const uint64_t memory = self->session().tenant().runtime(self->protocol()).path()->memory();
+  if (auto charged = self->charge_memory(memory); !charged) {
     self->fail(charged.error());
     co_return;
   }
-  const policy::Request& request = self->permit_.request;
-  policy::Endpoint asked = request.endpoint;
-  if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
-  const auto dial = net::dial_path(tenant.loop(), path, std::move(targets), std::move(asked), std::move(self->bound_));
-  self->cancel_dial_ = [dial] { dial->cancel(); };
   auto made = co_await dial->run();
-  self->cancel_dial_ = nullptr;
+  self->dial_ = nullptr;
   if (self->state_ != ConnectionState::kConnecting) {  // aborted or given up meanwhile
     if (made) (*made)->abort();
     co_return;
@@ -73,9 +79,9 @@ Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared
     self->fail(charged.error());
     co_return;
   }
-  self->cancel_dial_ = [peer] { peer->abort(); };
+  self->cancel_handshake_ = [peer] { peer->abort(); };
   auto made = co_await net::tls_accept(std::move(tls), peer);
-  self->cancel_dial_ = nullptr;
+  self->cancel_handshake_ = nullptr;
   if (self->state_ != ConnectionState::kConnecting) {
     if (made) (*made)->abort();
   } else if (made) {
@@ -182,7 +188,7 @@ void Connection::release() {
     case ConnectionState::kConnecting:
     case ConnectionState::kFailed:
       set_state(ConnectionEvent::kRelease);
-      if (cancel_dial_) cancel_dial_();
+      cancel_connecting();
       over({Errno::canceled, "given up"});
       return;
     case ConnectionState::kConnected:
@@ -195,6 +201,11 @@ void Connection::release() {
   }
 }
 
+void Connection::cancel_connecting() {
+  if (dial_) dial_->cancel();
+  if (cancel_handshake_) cancel_handshake_();
+}
+
 Task<void> Connection::run_finish(std::shared_ptr<Connection> self) {
   co_await self->net_->finish(self->session().tenant().linger());
   if (self->state_ != ConnectionState::kEnding) co_return;  // aborted meanwhile
@@ -205,7 +216,7 @@ Task<void> Connection::run_finish(std::shared_ptr<Connection> self) {
 void Connection::abort(Error why) {
   if (state_ == ConnectionState::kEnded) return;
   set_state(ConnectionEvent::kAbort);
-  if (cancel_dial_) cancel_dial_();
+  cancel_connecting();
   if (net_) net_->abort();
   over(std::move(why));
 }
@@ -231,6 +242,7 @@ void Connection::over(Error why) {
       error_ = {Errno::notconn, "connection is over"};
     net_.reset();
     bound_.reset();
+    dial_.reset();
     charge_.release();
     if (const auto control = control_.lock()) control->bound_connection_over();
   }

@@ -32,8 +32,8 @@ struct Path {
 // Without a proxy the targets race (dial_stream). Through one they are tried in turn, each over a new connection to the
 // proxy, and the next only when the proxy says that it cannot reach the one before; at most four, from a bound socket
 // one. The proxy's own addresses race. The error is the last attempt's; each step has its own time limit
-// (policy::Proxy, policy::Tls).
-std::shared_ptr<Dial> dial_path(Loop, std::shared_ptr<const Path>, std::vector<Endpoint> targets, Endpoint asked,
-                                std::shared_ptr<Bound> bound);
+// (policy::Proxy, policy::Tls). A bound socket does not wait for targets that come later: it goes to one of the first.
+std::shared_ptr<Dial> dial_path(Loop, std::shared_ptr<const Path>, std::vector<Endpoint> targets, Targets,
+                                Endpoint asked, std::shared_ptr<Bound> bound);
 
 }  // namespace wasi_netd::net

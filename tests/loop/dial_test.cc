@@ -142,6 +142,59 @@ TEST_F(Dialling, StopsTryingOnceOneConnected) {
   EXPECT_EQ(::poll(&nobody, 1, 0), 0);
 }
 
+TEST_F(Dialling, WaitsForTheRestOfTheAddresses) {
+  Unanswering silent;
+  for (const auto& first : {refused_, silent.endpoint()}) {
+    auto race = dial_stream(loop(), {first}, Targets::kMore);
+    auto dialling = start(race->run());
+    run_ready();
+    EXPECT_FALSE(dialling->done());
+    race->add({good_});
+    auto connection = finish(dialling);
+    ASSERT_TRUE(connection);
+    EXPECT_EQ((*connection)->peer_endpoint(), good_);
+  }
+}
+
+TEST_F(Dialling, EndsWhenTheRestIsNothingOrFailsToo) {
+  for (const auto& rest : {std::vector<Endpoint>{}, std::vector<Endpoint>{ip("255.255.255.255", 1)}}) {
+    auto race = dial_stream(loop(), {refused_}, Targets::kMore);
+    auto dialling = start(race->run());
+    run_ready();
+    race->add(rest);
+    EXPECT_EQ(code_of(finish(dialling)), rest.empty() ? Errno::connrefused : Errno::netunreach);
+  }
+}
+
+TEST_F(Dialling, TriesTheRestNextAndSixteenInAll) {
+  Unanswering silent;
+  std::vector<Endpoint> first(15, silent.endpoint());
+  auto race = dial_stream(loop(), first, Targets::kMore);
+  auto dialling = start(race->run());
+  auto second = test::native_listen(test::native_ip("127.0.0.1", 0));
+  race->add({good_, ip("127.0.0.1", second.local_port())});
+  const auto connection = finish(dialling);
+  ASSERT_TRUE(connection);
+  EXPECT_EQ((*connection)->peer_endpoint(), good_);
+
+  auto bounded = dial_stream(loop(), std::vector<Endpoint>(16, refused_), Targets::kMore);
+  auto running = start(bounded->run());
+  run_ready();
+  bounded->add({good_});
+  EXPECT_EQ(code_of(finish(running)), Errno::connrefused);
+}
+
+TEST_F(Dialling, EndsWhenCanceledBeforeTheRestCame) {
+  auto race = dial_stream(loop(), {refused_}, Targets::kMore);
+  auto dialling = start(race->run());
+  run_ready();
+  race->cancel();
+  EXPECT_EQ(code_of(finish(dialling)), Errno::canceled);
+  race->add({good_});
+  pollfd nobody = {server_.fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&nobody, 1, 0), 0);
+}
+
 TEST_F(Dialling, TellsTheLastFailureWhenAllFailed) {
   test::TemporaryDirectory directory;
   EXPECT_EQ(code_of(dial({refused_, ip("255.255.255.255", 1)})), Errno::netunreach);

@@ -12,7 +12,7 @@ class PathThroughProxy : public ProxyTest {
   std::shared_ptr<Dial> dial_through(policy::Proxy proxy) {
     auto path = std::make_shared<Path>();
     path->proxy = std::move(proxy);
-    return dial_path(loop(), std::move(path), {kTarget}, kTarget, nullptr);
+    return dial_path(loop(), std::move(path), {kTarget}, Targets::kAll, kTarget, nullptr);
   }
   Unanswering unanswering_;
   policy::Proxy silent_ = settings(policy::Proxy::Kind::kSocks5, unanswering_.endpoint());

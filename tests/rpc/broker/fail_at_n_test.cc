@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "tests/loop/dns_server.h"
+#include "tests/support/dns_server.h"
 #include "tests/rpc/broker/client.h"
 
 namespace wasi_netd::test {

@@ -1,6 +1,6 @@
 #pragma once
-// Debian's proxies as children of the test, on loopback, in the foreground, with a configuration in the test's
-// directory. Test thread only.
+// Debian's servers as children of the test: in the foreground, on a port of 127.0.0.1 of their own, with a
+// configuration in the test's directory. Test thread only.
 //
 // They run as nobody when the tests run as root: squid does not start as root, and none of them has to be.
 #include <functional>
@@ -19,42 +19,58 @@
 
 namespace wasi_netd::test {
 
-inline std::optional<std::string> find_program(const std::string& name) {
-  for (const char* directory : {"/usr/bin/", "/usr/sbin/", "/usr/local/bin/"}) {
-    if (::access((directory + name).c_str(), X_OK) == 0) return directory + name;
+inline std::optional<std::string> find_program(const std::string& name,
+                                               const std::vector<std::string>& directories = {
+                                                   "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"}) {
+  for (const auto& directory : directories) {
+    std::string file = directory + "/" + name;
+    if (::access(file.c_str(), X_OK) == 0) return file;
   }
   return std::nullopt;
 }
 
-class RealProxy {
+class RealServer {
  public:
   // Its arguments for a port.
   using Command = std::function<std::vector<std::string>(uint16_t port)>;
 
-  explicit RealProxy(const Command& command) {
-    // Between finding a free port and the proxy's taking it another program may be faster.
+  explicit RealServer(const Command& command) {
+    // Between finding a free port and the server's taking it another program may be faster.
     for (int attempt = 0; attempt < 5; ++attempt) {
-      {
-        const NativeSocket free = native_bind(native_ip("127.0.0.1", 0));
-        port_ = free.local_port();
-      }
+      find_port();
       Process::Start start;
       start.arguments = command(port_);
       // The tests' own TMPDIR may be closed to nobody, and danted makes its lock files there.
       start.environment = {"TMPDIR=" + scratch_.path()};
-      constexpr uid_t kNobody = 65534;
-      if (::geteuid() == 0) {
-        start.user = kNobody;
-        if (::chown(scratch_.path().c_str(), kNobody, kNobody) != 0) throw_errno("chown");
-      }
+      give_to_servers(scratch_.path());
+      if (::geteuid() == 0) start.user = kNobody;
       process_ = std::make_unique<Process>(std::move(start));
       if (wait_accepting()) return;
     }
-    throw std::runtime_error("the proxy did not start: " + process_->standard_error() + process_->standard_output());
+    throw std::runtime_error("the server did not start: " + process_->standard_error() + process_->standard_output());
   }
+  // A directory that the user they run as is to own.
+  static void give_to_servers(const std::string& directory) {
+    if (::geteuid() == 0 && ::chown(directory.c_str(), kNobody, kNobody) != 0) throw_errno("chown");
+  }
+
   uint16_t port() const { return port_; }
+  Process& process() { return *process_; }
 
  private:
+  static constexpr uid_t kNobody = 65534;
+  // Free for TCP and for UDP.
+  void find_port() {
+    for (;;) {
+      const NativeSocket udp = native_bind(native_ip("127.0.0.1", 0), SOCK_DGRAM);
+      port_ = udp.local_port();
+      try {
+        native_bind(native_ip("127.0.0.1", port_));
+        return;
+      } catch (const std::system_error&) {
+      }
+    }
+  }
   // Not every one of them tells when it listens, so it is asked. A refusal comes at once; before the next question this
   // waits for the proxy's end, for a moment.
   bool wait_accepting() {
