@@ -1,5 +1,6 @@
 // Happy eyeballs (RFC 8305): neither a family that is not there nor a query that is not answered keeps a guest.
 #include "tests/e2e/resolver/resolver_test.h"
+#include "tests/support/dns_server.h"
 
 namespace wasi_netd::test {
 namespace {
@@ -57,6 +58,25 @@ TEST_F(FamiliesTest, AnEarlyAnswerIsRecordedWithWhatWasDialled) {
   const auto records = decisions("lame.test:" + places.port());
   ASSERT_EQ(records.size(), 1u);
   EXPECT_THAT(records[0], HasSubstr("\"resolved\":[\"127.0.0.2:" + places.port() + "\"],\"verdict\":\"allow\""));
+}
+
+TEST_F(FamiliesTest, RESOLVE_2_WhatComesLaterIsJudgedRecordedAndTriedToo) {
+  ScriptedDns dns;
+  start(protocol("net", "127.0.0.1:" + std::to_string(dns.port()), "", kPatient));
+  Places places({"127.0.0.2", "127.0.0.1", "::1"});
+  places[2].shutdown_read();  // it refuses, and nobody else has the port
+  guest_->tell("k= connect c late.test:" + places.port());
+  ScriptedDns::Query first = dns.receive(), second = dns.receive();  // the preferred family's comes first
+  dns.answer(first, 0, {ScriptedDns::aaaa_record("::1", 0)});
+  ASSERT_TRUE(daemon_.process().wait_stdout("\"resolved\":[\"[::1]:" + places.port() + "\"]"));
+  dns.answer(second, 0, {ScriptedDns::a_record("127.0.0.1", 0), ScriptedDns::a_record("127.0.0.2", 0)});
+  EXPECT_THAT(guest_->answer(), StartsWith("success"));
+  EXPECT_EQ(peer(), "127.0.0.2:" + places.port());
+  EXPECT_TRUE(places.untouched(1));
+  EXPECT_FALSE(dns.has_query());
+  const auto records = decisions("late.test:" + places.port());
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_THAT(records[1], HasSubstr("\"resolved\":[\"127.0.0.2:" + places.port() + "\"],\"verdict\":\"allow\""));
 }
 
 TEST_F(FamiliesTest, AnEarlyAnswerThatIsNotPermittedWaitsForTheOtherFamily) {
