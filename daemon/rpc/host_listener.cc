@@ -188,6 +188,9 @@ void HostListener::reap() {
   for (int i = 0; i < count; ++i) {
     const auto host = hosts_.find(events[i].data.u64);
     if (host == hosts_.end()) continue;
+    // A host that has only ended its sending half may have left a write of gRPC's blocked, which would keep the
+    // transport, with all its calls, for as long as the host likes.
+    shutdown(host->second.fd, SHUT_RDWR);
     ::close(host->second.fd);  // leaves the epoll set with it
     hosts_.erase(host);
   }

@@ -5,7 +5,10 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
+
+#include <sys/time.h>
 
 #include "tests/support/native.h"
 
@@ -36,6 +39,18 @@ class RawHttp2 {
   void message(uint32_t stream, std::string_view bytes) {
     const auto size = static_cast<uint32_t>(bytes.size());
     socket_.write_all(frame(kData, 0, stream, '\0' + number(size, 4) + std::string(bytes)));
+  }
+  // Calls of `method` until the daemon takes no more of them, `most` at the most; no reply is taken. Returns how many
+  // it took.
+  int call_until_full(std::string_view method, int most) {
+    const timeval patience = {0, 200'000};
+    ::setsockopt(socket_.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    try {
+      for (int i = 0; i < most; ++i) call(method);
+    } catch (const std::system_error&) {
+      return static_cast<int>(next_stream_ / 2) - 1;
+    }
+    return most;
   }
   void cancel(uint32_t stream) {
     constexpr uint32_t kCancel = 8;
