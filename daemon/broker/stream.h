@@ -40,6 +40,8 @@ class Stream final : public Object, public std::enable_shared_from_this<Stream> 
   Task<Result<size_t>> read_some(boost::asio::mutable_buffer);
   Task<Result<size_t>> write_some(boost::asio::const_buffer);
   Status shutdown(bool read, bool write);
+  // A write failed because the peer takes no byte any more: no end of ours can mislead it.
+  bool peer_gone() const { return net_->peer_gone(); }
 
   // Unary mode, with a call that can be cancelled (`canceled`) and without waiting (`again`). busy: in transfer, or
   // another call of this direction is waiting.

@@ -123,10 +123,12 @@ Task<bool> write_all(TransferPtr transfer, const std::string& data) {
   co_return true;
 }
 
-// False: there is something that the peer must not take for complete, so it sees a reset.
+// False: there is something that the peer must not take for complete, so it sees a reset. One that is gone takes
+// nothing for anything, and what it sent before may still be read.
 bool may_end_in_order(Transfer& transfer) {
-  if (transfer.lost) transfer.stream->connection().abort(*transfer.lost);
-  return !transfer.lost;
+  if (!transfer.lost || transfer.stream->peer_gone()) return true;
+  transfer.stream->connection().abort({Errno::connreset, "bytes of the guest were lost: " + transfer.lost->detail});
+  return false;
 }
 
 // A frame cannot be refused, so what the handle lacks already is taken as left out.

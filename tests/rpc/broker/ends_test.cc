@@ -99,6 +99,50 @@ TEST_F(EndsTest, NarrowingNeverWidens) {
   EXPECT_EQ(session.write_ended(made.stream.handle()), v1::NOTCAPABLE);
 }
 
+TEST_F(EndsTest, WhatAResetPeerHadSentIsReadAlthoughOurBytesAreLostAndEnded) {
+  for (const bool by_fin : {true, false}) {
+    SCOPED_TRACE(by_fin);
+    Host host(daemon_.socket_path("acme"));
+    RawSession session(host);
+    const Stream made = connected_stream(session, peer_address());
+    NativeSocket peer = accept_peer();
+    const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+    const std::string sent = pattern(by_fin ? 300'000 : 3);
+    peer.write_all(sent);
+    size_t got = 0;
+    {
+      RawTransfer transfer(host, session.token(), made.stream.handle());
+      ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+      peer.reset();
+      transfer.data("lost");
+      EXPECT_EQ(session.write_ended(made.stream.handle()), v1::PIPE);
+      if (by_fin) transfer.fin();
+      v1::TransferReply reply;
+      while (transfer.next(reply) && reply.has_data()) got += reply.data().size();
+      EXPECT_EQ(reply.error(), v1::CONNRESET);
+      EXPECT_TRUE(transfer.close().ok());
+    }
+    EXPECT_EQ(got, sent.size());
+    EXPECT_EQ(session.read(twin.handle()).error(), v1::CONNRESET);
+    EXPECT_EQ(session.write(twin.handle(), "x").error(), v1::PIPE);
+  }
+}
+
+TEST_F(EndsTest, AfterRefusedBytesTheOtherHandlesAnswerConnreset) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  EXPECT_EQ(session.set_rights(made.stream.handle(), kRead), v1::SUCCESS);
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  transfer.data("not allowed");
+  EXPECT_TRUE(transfer.close().ok());
+  EXPECT_EQ(peer.read_error(), ECONNRESET);
+  EXPECT_EQ(session.read(twin.handle()).error(), v1::CONNRESET);
+  EXPECT_EQ(session.stream_create(made.connection).error(), v1::CONNRESET);
+}
+
 // A host's word that the guest closed a stream, in every order that a hostile one can think of.
 class ClosedStreamTest : public EndsTest {
  protected:
