@@ -79,6 +79,7 @@ Status Session::close(const Token& token) {
   const Handle handle = std::move(found->second);
   handles_.erase(found);
   ready_.erase(token);
+  write_ended_.erase(token);
   handle.object->disarm(token);
   handle.object->handle_closed();
   handles_fewer_.set();
@@ -90,6 +91,12 @@ void Session::tell_ready(const Token& handle, uint32_t readiness) {
   changed_.set();
 }
 
+void Session::tell_write_ended(const Token& handle, Errno error) {
+  if (!handles_.contains(handle)) return;
+  write_ended_[handle] = error;
+  changed_.set();
+}
+
 void Session::tell_closing() {
   closing_ = true;
   changed_.set();
@@ -97,14 +104,20 @@ void Session::tell_closing() {
 
 Task<SessionEvent> Session::next_event() {
   for (;;) {
-    if (std::exchange(closing_, false)) co_return SessionEvent{SessionEvent::Kind::kClosing, {}, 0};
+    if (std::exchange(closing_, false)) co_return SessionEvent{SessionEvent::Kind::kClosing, {}};
+    if (!write_ended_.empty()) {
+      const auto first = write_ended_.begin();
+      const SessionEvent event{SessionEvent::Kind::kWriteEnded, first->first, 0, first->second};
+      write_ended_.erase(first);
+      co_return event;
+    }
     if (!ready_.empty()) {
       const auto first = ready_.begin();
       const SessionEvent event{SessionEvent::Kind::kReady, first->first, first->second};
       ready_.erase(first);
       co_return event;
     }
-    if (ended_) co_return SessionEvent{SessionEvent::Kind::kEnd, {}, 0};
+    if (ended_) co_return SessionEvent{SessionEvent::Kind::kEnd, {}};
     co_await changed_.wait();
   }
 }
@@ -132,6 +145,11 @@ std::vector<std::string> Session::names_of(const std::string& protocol, const po
   names.reserve(latest.size());
   for (auto& [answer, name] : latest) names.push_back(std::move(name));
   return names;
+}
+
+void Session::stream_closed(const Token& token) {
+  const auto stream = find<Stream>(token, Kind::kStream, 0);
+  if (stream && (*stream)->in_transfer_by(token)) (*stream)->close_within(tenant_.linger());
 }
 
 void Session::close_handles(bool keep_transfers) {

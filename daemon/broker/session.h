@@ -41,9 +41,10 @@ struct NewHandle {
 
 // What the host is told, in this order of precedence. Taken from the session one at a time.
 struct SessionEvent {
-  enum class Kind : uint8_t { kClosing, kReady, kEnd } kind;
+  enum class Kind : uint8_t { kClosing, kWriteEnded, kReady, kEnd } kind;
   Token handle;
   uint32_t readiness = 0;
+  Errno error = Errno::success;  // kWriteEnded
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -80,6 +81,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // ---- events for the host ----
   void tell_ready(const Token& handle, uint32_t readiness);
+  // Of a stream in transfer; once is enough, the last error counts.
+  void tell_write_ended(const Token& handle, Errno);
   void tell_closing();
   // Completes with the next event; kEnd when the session is over. One waiter.
   Task<SessionEvent> next_event();
@@ -91,6 +94,9 @@ class Session : public std::enable_shared_from_this<Session> {
                        std::chrono::seconds ttl);
   // The name it was given for last comes first: it is the one that the guest means.
   std::vector<std::string> names_of(const std::string& protocol, const policy::IpAddress&) const;
+
+  // The guest closed a stream in transfer: what is left of it has `linger` from now on. Nothing on another handle.
+  void stream_closed(const Token&);
 
   // ---- the end ----
   bool ended() const { return ended_; }
@@ -111,6 +117,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Quota handles_quota_, connections_quota_, buffers_quota_;
   std::unordered_map<Token, Handle, TokenHash> handles_;
   std::unordered_map<Token, uint32_t, TokenHash> ready_;
+  std::unordered_map<Token, Errno, TokenHash> write_ended_;
   bool closing_ = false;
   bool ending_ = false;  // no new handles
   bool ended_ = false;

@@ -78,6 +78,9 @@ class Stream {
   // Pending operations complete with `canceled`; no byte is lost and the stream can be used on.
   virtual void cancel() = 0;
 
+  // A write has failed because the peer takes nothing any more, whatever is done now.
+  virtual bool peer_gone() const { return false; }
+
   // Orderly end of the write half: the peer reads what was written, then the end. `notconn` after a reset.
   virtual Status shutdown_write() = 0;
   // Later bytes of the peer are refused as the transport does it (TCP, Unix: SHUT_RD). What is there is read, then the

@@ -98,17 +98,15 @@ Task<void> down(TransferPtr transfer) {
   transfer->down_over.set();
 }
 
-Task<void> tell_write_error(TransferPtr transfer, Errno error) {
-  v1::TransferReply reply;
-  reply.set_write_error(to_proto(error));
-  (void)co_await transfer->rpc->write(reply);
+// Not in a frame: that would wait behind bytes which the guest may not be reading.
+void tell_write_ended(const Transfer& transfer, Errno error) {
+  transfer.session->tell_write_ended(transfer.handle, error);
 }
 
 // Writing is over, with bytes undelivered.
-Task<void> lose(TransferPtr transfer, Error why) {
-  const Errno code = why.code;
-  transfer->lost = std::move(why);
-  co_await tell_write_error(transfer, code);
+void lose(Transfer& transfer, Error why) {
+  tell_write_ended(transfer, why.code);
+  transfer.lost = std::move(why);
 }
 
 // False: writing is over (told to the host).
@@ -117,7 +115,7 @@ Task<bool> write_all(TransferPtr transfer, const std::string& data) {
   while (done < data.size()) {
     auto sent = co_await transfer->stream->write_some(boost::asio::buffer(data.data() + done, data.size() - done));
     if (!sent) {
-      co_await lose(transfer, sent.error());
+      lose(*transfer, sent.error());
       co_return false;
     }
     done += *sent;
@@ -125,10 +123,12 @@ Task<bool> write_all(TransferPtr transfer, const std::string& data) {
   co_return true;
 }
 
-// False: there is something that the peer must not take for complete, so it sees a reset.
+// False: there is something that the peer must not take for complete, so it sees a reset. One that is gone takes
+// nothing for anything, and what it sent before may still be read.
 bool may_end_in_order(Transfer& transfer) {
-  if (transfer.lost) transfer.stream->connection().abort(*transfer.lost);
-  return !transfer.lost;
+  if (!transfer.lost || transfer.stream->peer_gone()) return true;
+  transfer.stream->connection().abort({Errno::connreset, "bytes of the guest were lost: " + transfer.lost->detail});
+  return false;
 }
 
 // A frame cannot be refused, so what the handle lacks already is taken as left out.
@@ -150,7 +150,7 @@ Task<grpc::Status> up(TransferPtr transfer) {
         if (!writable) break;
         if (const auto allowed = may(*transfer, right::fd_write); !allowed) {
           writable = false;
-          co_await lose(transfer, allowed.error());
+          lose(*transfer, allowed.error());
         } else {
           writable = co_await write_all(transfer, request->data());
         }
@@ -158,7 +158,7 @@ Task<grpc::Status> up(TransferPtr transfer) {
       }
       case v1::TransferRequest::kFin:
         if (const auto allowed = may(*transfer, right::sock_shutdown); !allowed) {
-          co_await tell_write_error(transfer, allowed.error().code);
+          tell_write_ended(*transfer, allowed.error().code);
         } else if (may_end_in_order(*transfer)) {
           (void)transfer->stream->shutdown(false, true);  // an error is the stream's: the down flow tells it
         }

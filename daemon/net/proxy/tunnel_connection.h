@@ -34,6 +34,7 @@ class TunnelConnection final : public Connection, public Stream, public std::ena
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override { return stream_->wait_writable(); }
   void cancel() override { stream_->cancel(); }
+  bool peer_gone() const override { return stream_->peer_gone(); }
   Status shutdown_write() override { return stream_->shutdown_write(); }
   Status shutdown_read() override { return stream_->shutdown_read(); }
 

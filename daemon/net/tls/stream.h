@@ -54,6 +54,7 @@ class TlsStream final : public Connection, public Stream, public std::enable_sha
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override;
   void cancel() override;
+  bool peer_gone() const override { return raw_->peer_gone(); }
   Status shutdown_write() override;
   Status shutdown_read() override;
 

@@ -63,9 +63,7 @@ TEST_F(EndsTest, BytesThatWereRefusedAreNotFollowedByAnOrderlyEnd) {
     EXPECT_EQ(peer.read(4), "half");
     EXPECT_EQ(session.set_rights(made.stream.handle(), made.stream.rights().base() & ~kWrite), v1::SUCCESS);
     transfer.data(" an upload");
-    v1::TransferReply reply;
-    ASSERT_TRUE(transfer.next(reply));
-    EXPECT_EQ(reply.write_error(), v1::NOTCAPABLE);
+    EXPECT_EQ(session.write_ended(made.stream.handle()), v1::NOTCAPABLE);
     if (by_fin) {
       transfer.fin();
       EXPECT_EQ(peer.read_error(), ECONNRESET);
@@ -98,9 +96,132 @@ TEST_F(EndsTest, NarrowingNeverWidens) {
   RawTransfer transfer(host, session.token(), made.stream.handle());
   transfer.narrow(kAllRights);
   transfer.data("not allowed");
-  v1::TransferReply reply;
-  ASSERT_TRUE(transfer.next(reply));
-  EXPECT_EQ(reply.write_error(), v1::NOTCAPABLE);
+  EXPECT_EQ(session.write_ended(made.stream.handle()), v1::NOTCAPABLE);
+}
+
+TEST_F(EndsTest, WhatAResetPeerHadSentIsReadAlthoughOurBytesAreLostAndEnded) {
+  for (const bool by_fin : {true, false}) {
+    SCOPED_TRACE(by_fin);
+    Host host(daemon_.socket_path("acme"));
+    RawSession session(host);
+    const Stream made = connected_stream(session, peer_address());
+    NativeSocket peer = accept_peer();
+    const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+    const std::string sent = pattern(by_fin ? 300'000 : 3);
+    peer.write_all(sent);
+    size_t got = 0;
+    {
+      RawTransfer transfer(host, session.token(), made.stream.handle());
+      ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+      peer.reset();
+      transfer.data("lost");
+      EXPECT_EQ(session.write_ended(made.stream.handle()), v1::PIPE);
+      if (by_fin) transfer.fin();
+      v1::TransferReply reply;
+      while (transfer.next(reply) && reply.has_data()) got += reply.data().size();
+      EXPECT_EQ(reply.error(), v1::CONNRESET);
+      EXPECT_TRUE(transfer.close().ok());
+    }
+    EXPECT_EQ(got, sent.size());
+    EXPECT_EQ(session.read(twin.handle()).error(), v1::CONNRESET);
+    EXPECT_EQ(session.write(twin.handle(), "x").error(), v1::PIPE);
+  }
+}
+
+TEST_F(EndsTest, AfterRefusedBytesTheOtherHandlesAnswerConnreset) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  EXPECT_EQ(session.set_rights(made.stream.handle(), kRead), v1::SUCCESS);
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  transfer.data("not allowed");
+  EXPECT_TRUE(transfer.close().ok());
+  EXPECT_EQ(peer.read_error(), ECONNRESET);
+  EXPECT_EQ(session.read(twin.handle()).error(), v1::CONNRESET);
+  EXPECT_EQ(session.stream_create(made.connection).error(), v1::CONNRESET);
+}
+
+// A host's word that the guest closed a stream, in every order that a hostile one can think of.
+class ClosedStreamTest : public EndsTest {
+ protected:
+  void SetUp() override {
+    EndsTest::SetUp();
+    daemon_.stop();
+    daemon_.start([](Config& config) { config.linger = std::chrono::milliseconds(200); });
+  }
+  void expect_only_its_protocol_left(RawSession&) {
+    eventually([&] {
+      const Daemon::Counts now = counts();
+      return now.connections == 0 && now.buffers == 0 && now.handles == 1;
+    });
+  }
+};
+
+TEST_F(ClosedStreamTest, ItsBytesHaveLingerHoweverManyFollow) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  EXPECT_EQ(session.close(made.connection.handle()), v1::SUCCESS);
+  EXPECT_EQ(session.close(made.control.handle()), v1::SUCCESS);
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  auto reading = read_all(peer);
+  ASSERT_TRUE(session.say_closed(made.stream.handle()));
+  const std::string chunk(64 * 1024, 'x');
+  while (transfer.data(chunk)) {  // the peer takes them all, and still there is an end
+    (void)session.say_closed(made.stream.handle());
+  }
+  EXPECT_EQ(transfer.finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_THROW(reading.get(), std::system_error);  // a reset
+  expect_only_its_protocol_left(session);
+}
+
+TEST_F(ClosedStreamTest, NothingElseIsTouched) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  const Stream busy = connected_stream(session, peer_address());
+  NativeSocket busy_peer = accept_peer();
+  for (const std::string& handle : {std::string(), std::string("nothing"), std::string(16, 'x'),
+                                    session.protocol("net").handle(), made.control.handle(), made.connection.handle(),
+                                    made.stream.handle(), twin.handle(), std::string(60'000, 'x')}) {
+    ASSERT_TRUE(session.say_closed(handle));
+  }
+  // A stream whose last bytes stand still is the clock: by the time it is cut off, the others would have been.
+  RawTransfer full(host, session.token(), busy.stream.handle());
+  ASSERT_TRUE(session.say_closed(busy.stream.handle()));
+  EXPECT_EQ(full.finish().error_code(), grpc::StatusCode::CANCELLED);
+  RawTransfer transfer(host, session.token(), twin.handle());
+  ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+  transfer.data("alive");
+  EXPECT_EQ(peer.read(5), "alive");
+  EXPECT_TRUE(transfer.close().ok());
+}
+
+TEST_F(ClosedStreamTest, TheTimeOfOneHandleIsNotThatOfTheNext) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  {
+    RawTransfer first(host, session.token(), made.stream.handle());
+    ASSERT_TRUE(session.say_closed(made.stream.handle()));
+    EXPECT_TRUE(first.close().ok());
+  }
+  RawTransfer second(host, session.token(), twin.handle());
+  ASSERT_EQ(second.opened(), v1::SUCCESS);
+  const Stream clock = connected_stream(session, peer_address());
+  NativeSocket clock_peer = accept_peer();
+  RawTransfer third(host, session.token(), clock.stream.handle());
+  ASSERT_TRUE(session.say_closed(clock.stream.handle()));
+  EXPECT_EQ(third.finish().error_code(), grpc::StatusCode::CANCELLED);
+  second.data("alive");
+  EXPECT_EQ(peer.read(5), "alive");
 }
 
 TEST_F(EndsTest, AConnectionThatTheGuestEndedAnswersTheSameInUnaryMode) {
