@@ -1,6 +1,7 @@
 #include "daemon/rpc/transfer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/broker/calls.h"
 #include "daemon/broker/stream.h"
@@ -51,7 +52,7 @@ struct Transfer {
   std::shared_ptr<Session> session;
   Token handle;
   std::shared_ptr<Stream> stream;
-  bool down_running = false;
+  bool down_started = false, down_running = false;
   bool discard = false;  // the guest reads no more, but goes on writing
   bool closed = false;   // the handle is gone
   // Why bytes of the guest were dropped. An orderly end behind them would pass off half an upload for a whole one.
@@ -67,6 +68,8 @@ Status may(const Transfer& transfer, RightSet right) {
   return {};
 }
 
+// The socket is read for who may read and for who wants nothing of it (`discard`); else what the peer sends stays
+// there.
 Task<void> down(TransferPtr transfer) {
   Chunk chunk(transfer->session->buffers_quota());
   v1::TransferReply reply;
@@ -77,8 +80,9 @@ Task<void> down(TransferPtr transfer) {
     auto got = co_await transfer->stream->read_some(room);
     if (transfer->closed) break;
     if (transfer->discard && got && *got != 0) continue;  // the peer must not be held back by what nobody wants
-    if (got && *got != 0) {
-      if (auto allowed = may(*transfer, right::fd_read); !allowed) got = allowed.error();
+    if (got && *got != 0 && !may(*transfer, right::fd_read)) {
+      transfer->down_started = false;
+      break;
     }
     if (!got || *got == 0) {
       v1::TransferReply last;
@@ -96,6 +100,11 @@ Task<void> down(TransferPtr transfer) {
   }
   transfer->down_running = false;
   transfer->down_over.set();
+}
+
+void start_down(const TransferPtr& transfer) {
+  if (std::exchange(transfer->down_started, true)) return;
+  transfer->down_running = transfer->session->tenant().spawn(down(transfer));
 }
 
 // Not in a frame: that would wait behind bytes which the guest may not be reading.
@@ -165,7 +174,10 @@ Task<grpc::Status> up(TransferPtr transfer) {
         writable = false;
         break;
       case v1::TransferRequest::kStopReading:
-        if (may(*transfer, right::sock_shutdown)) transfer->discard = true;
+        if (may(*transfer, right::sock_shutdown)) {
+          transfer->discard = true;
+          start_down(transfer);
+        }
         break;
       case v1::TransferRequest::kNarrow:
         narrow(*transfer, request->narrow());
@@ -190,7 +202,7 @@ Task<void> join_down(TransferPtr transfer) {
   patience.async_wait([rpc = transfer->rpc](boost::system::error_code ec) {
     if (!ec) rpc->cut();
   });
-  co_await transfer->down_over.wait();
+  while (transfer->down_running) co_await transfer->down_over.wait();
 }
 
 Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const v1::TransferOpen& open) {
@@ -201,6 +213,10 @@ Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const
   transfer.handle = *handle;
   auto stream = transfer.session->find<Stream>(*handle, broker::Kind::kStream, 0);
   if (!stream) return stream.error();
+  // Who may do nothing with the stream must not keep others from it, nor reset it.
+  if (!may(transfer, right::fd_read) && !may(transfer, right::fd_write) && !may(transfer, right::sock_shutdown)) {
+    return Error{Errno::notcapable, "right missing"};
+  }
   auto entered = (*stream)->enter_transfer(*handle, [rpc = transfer.rpc] { rpc->cut(); });
   if (!entered) return entered.error();
   return *stream;
@@ -226,9 +242,7 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
   const bool told = co_await transfer->rpc->write(opened);
   if (!stream) co_return grpc::Status::OK;
 
-  // Without the right to read, the socket is not read: what the peer sends stays there.
-  const bool may_read = transfer->session->find(transfer->handle, right::fd_read).has_value();
-  if (told && may_read) transfer->down_running = tenant.spawn(down(transfer));
+  if (told && may(*transfer, right::fd_read)) start_down(transfer);
   // A host that dies is noticed although the peer takes no bytes: the peer must not take half an upload for a whole
   // one.
   const auto reset = [stream = transfer->stream] {
@@ -245,7 +259,7 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
     // A host that broke off takes no frame any more; one that sent nonsense is told so.
     if (status.error_code() == grpc::StatusCode::CANCELLED) transfer->rpc->cut();
   }
-  if (transfer->down_running) co_await join_down(transfer);
+  co_await join_down(transfer);
   co_return status;
 }
 

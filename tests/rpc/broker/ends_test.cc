@@ -7,7 +7,8 @@
 namespace wasi_netd::test {
 namespace {
 
-constexpr uint64_t kRead = uint64_t{1} << 1, kWrite = uint64_t{1} << 6;
+constexpr uint64_t kRead = uint64_t{1} << 1, kWrite = uint64_t{1} << 6, kPoll = uint64_t{1} << 27,
+                   kShutdown = uint64_t{1} << 28;
 
 class EndsTest : public BrokerTest {
  protected:
@@ -141,6 +142,56 @@ TEST_F(EndsTest, AfterRefusedBytesTheOtherHandlesAnswerConnreset) {
   EXPECT_EQ(peer.read_error(), ECONNRESET);
   EXPECT_EQ(session.read(twin.handle()).error(), v1::CONNRESET);
   EXPECT_EQ(session.stream_create(made.connection).error(), v1::CONNRESET);
+}
+
+TEST_F(EndsTest, AHandleThatMayNeitherReadNorWriteNorEndTakesNoStream) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  for (const uint64_t rights : {uint64_t{0}, kPoll}) {
+    const auto twin = session.restrict(made.stream.handle(), rights);
+    ASSERT_EQ(twin.error(), v1::SUCCESS);
+    RawTransfer transfer(host, session.token(), twin.handle());
+    EXPECT_EQ(transfer.opened(), v1::NOTCAPABLE);
+    EXPECT_EQ(session.write(made.stream.handle(), "x").written(), 1u);
+    transfer.break_off();
+  }
+  EXPECT_EQ(session.write(made.stream.handle(), "x").written(), 1u);
+  EXPECT_EQ(peer.read(3), "xxx");
+  for (const uint64_t right : {kRead, kWrite, kShutdown}) {
+    const auto twin = session.restrict(made.stream.handle(), right);
+    RawTransfer transfer(host, session.token(), twin.handle());
+    EXPECT_EQ(transfer.opened(), v1::SUCCESS);
+    EXPECT_TRUE(transfer.close().ok());
+  }
+}
+
+// Who stops reading holds its peer back no longer, whether it could read or not.
+TEST_F(EndsTest, WhatNobodyMayReadIsDiscardedOnceReadingIsShutDown) {
+  enum class Right : uint8_t { kNever, kGoneAtOnce, kGoneLater };
+  for (const Right right : {Right::kNever, Right::kGoneAtOnce, Right::kGoneLater}) {
+    SCOPED_TRACE(static_cast<int>(right));
+    Host host(daemon_.socket_path("acme"));
+    RawSession session(host);
+    const Stream made = connected_stream(session, peer_address());
+    NativeSocket peer = accept_peer();
+    constexpr uint64_t kOthers = kWrite | kShutdown;
+    if (right == Right::kNever) {
+      EXPECT_EQ(session.set_rights(made.stream.handle(), kOthers), v1::SUCCESS);
+    }
+    RawTransfer transfer(host, session.token(), made.stream.handle());
+    ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+    if (right != Right::kNever) {
+      EXPECT_EQ(session.set_rights(made.stream.handle(), kOthers), v1::SUCCESS);
+    }
+    if (right == Right::kGoneLater) peer.write_until_full();
+    transfer.stop_reading();
+    peer.write_all(std::string(16 << 20, 'x'));
+    transfer.data("still out");
+    EXPECT_EQ(peer.read(9), "still out");
+    EXPECT_TRUE(transfer.close().ok());
+  }
 }
 
 // A host's word that the guest closed a stream, in every order that a hostile one can think of.

@@ -453,6 +453,19 @@ TEST_F(ShimStream, RightsThatAreGivenUpTakeNoBytesWithThem) {
   EXPECT_EQ(pair.peer.read_to_end(), bytes);
 }
 
+TEST_F(ShimStream, WhoGaveUpReadingGoesOnWritingWhateverThePeerSends) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.stream.write("a");
+  EXPECT_EQ(pair.peer.read(1), "a");
+  const uint64_t rights = uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_write;
+  client::check(wasi_netd_fdstat_set_rights(guest_->get(), pair.stream.number(), rights, 0), "set_rights");
+  for (int i = 0; i < 50; ++i) {
+    pair.peer.write_all(std::string(10'000, 'x'));
+    pair.stream.write("b");
+    EXPECT_EQ(pair.peer.read(1), "b");
+  }
+}
+
 TEST_F(ShimStream, EveryHandleComesBackWhenAllIsClosed) {
   const size_t before = daemon_->counts().handles;
   for (int i = 0; i < 20; ++i) {
