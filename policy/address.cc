@@ -4,6 +4,7 @@
 #include <span>
 
 #include "policy/ip_text.h"
+#include "policy/printable.h"
 
 namespace wasi_netd::policy {
 namespace {
@@ -18,7 +19,6 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 // What resolvers of the inet_aton kind would take for a number, and so for an address: "1", "0x7f", "0x".
 bool ends_in_number(std::string_view label) {
@@ -45,7 +45,7 @@ std::optional<Endpoint> parse_unix(std::string_view text) {
   if (text.empty() || text == "0.0.0.0:0" || text == "[::]:0") return UnixEndpoint{};
   if (text[0] == '@') {
     const std::string_view name = text.substr(1);
-    if (name.empty() || name.size() > kMaxUnixName || std::ranges::any_of(name, is_control)) return std::nullopt;
+    if (name.empty() || name.size() > kMaxUnixName || !is_printable(name)) return std::nullopt;
     return UnixEndpoint{std::string(name), true};
   }
   if (!is_normal_path(text)) return std::nullopt;
@@ -116,7 +116,7 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
 
 bool is_normal_path(std::string_view path) {
   if (path.size() < 2 || path.size() > kMaxUnixName || path[0] != '/' || path.back() == '/') return false;
-  if (std::ranges::any_of(path, is_control)) return false;
+  if (!is_printable(path)) return false;
   for (size_t start = 1; start <= path.size();) {
     const size_t end = std::min(path.find('/', start), path.size());
     const std::string_view part = path.substr(start, end - start);

@@ -49,7 +49,7 @@ struct UnixEndpoint {
 using Endpoint = std::variant<IpEndpoint, NameEndpoint, UnixEndpoint>;
 
 // An absolute path that is spelt the one way rules are compared with: no "//", ".", "..", trailing '/' or control
-// character, at most 107 bytes.
+// character, UTF-8, at most 107 bytes.
 bool is_normal_path(std::string_view);
 
 // An address a guest gave: nullopt when it breaks a rule above. For kUnix, "" and the two any:0 spellings are the

@@ -135,7 +135,7 @@ constexpr Type kProxy{.kind = Kind::kObject, .expected = "a mapping with `url`",
 
 constexpr Key kProtocolKeys[] = {
     {"transport", &kTransport, true, "What carries the bytes."},
-    {"families", &kFamilies, false, "Address families, tcp and udp only. Omitted: both."},
+    {"families", &kFamilies, false, "Address families, tcp and udp only, the preferred first. Omitted: IPv6 and IPv4."},
     {"rights", &kRights, false, "What handles may do. Omitted: all that the sections imply."},
     {"connect", &kSection, false, "Where guests may connect and send to."},
     {"open", &kSection, false, "What guests may bind."},

@@ -88,7 +88,7 @@ void Loader::read_families(const Node& node, ProtocolState& state) {
   state.families_place = state.place;
   const Node* families = node.find("families");
   if (families == nullptr) {
-    if (uses_ip(state.protocol.transport)) state.protocol.families = {Family::kIpv4, Family::kIpv6};
+    if (uses_ip(state.protocol.transport)) state.protocol.families = {Family::kIpv6, Family::kIpv4};
     return;
   }
   const Node& key = *node.find_key("families");

@@ -73,7 +73,7 @@ struct Peer {  // an entry of `peers:`; all keys present must match the kernel's
 struct Protocol {
   std::string name;
   Transport transport = Transport::kTcp;
-  std::vector<Family> families;  // tcp and udp; both when the file is silent
+  std::vector<Family> families;  // tcp and udp; the preferred first; IPv6 and IPv4 when the file is silent
   RightSet rights = 0;           // of the protocol handle, base and inheriting alike
   struct Resolver {
     std::vector<IpEndpoint> servers;  // empty: the system's

@@ -78,6 +78,13 @@ Errno Session::refusal(const grpc::Status& status) const {
   }
 }
 
+void Session::tell_closed(const std::string& stream) {
+  Waker::Lock lock = waker_->lock();
+  if (lost_) return;
+  closed_.push_back(stream);
+  advance(lock);
+}
+
 bool Session::end(Deadline deadline) {
   Waker::Lock lock = waker_->lock();
   end_due_ = true;
@@ -95,8 +102,12 @@ BidiCall<v1::SessionRequest, v1::SessionEvent>::Operations Session::next_operati
   Operations due;
   due.read = !reading_;
   reading_ = true;
-  if (end_due_ && !writing_) {
-    request_.Clear();
+  if (writing_) return due;
+  if (!closed_.empty()) {
+    request_.set_closed(std::move(closed_.front()));
+    closed_.pop_front();
+    writing_ = due.write = true;
+  } else if (end_due_) {
     request_.mutable_end();
     end_due_ = false;
     writing_ = due.write = true;
@@ -124,6 +135,9 @@ void Session::on_message(v1::SessionEvent& event) {
       break;
     case v1::SessionEvent::kPassingError:
       on_passing_error(event.passing_error());
+      break;
+    case v1::SessionEvent::kWriteEnded:
+      on_write_ended(event.write_ended());
       break;
     case v1::SessionEvent::kRefused:
       refused_ = static_cast<Errno>(event.refused());
@@ -160,6 +174,13 @@ void Session::on_passing_error(const v1::PassingError& event) {
   const auto [first, last] = handles_.equal_range(event.stream());
   for (auto handle = first; handle != last; ++handle) {
     if (handle->second->queue != nullptr) handle->second->queue->passing_error(static_cast<Errno>(event.error()));
+  }
+}
+
+void Session::on_write_ended(const v1::WriteEnded& event) {
+  const auto [first, last] = handles_.equal_range(event.stream());
+  for (auto handle = first; handle != last; ++handle) {
+    if (handle->second->queue != nullptr) handle->second->queue->write_failed(static_cast<Errno>(event.error()));
   }
 }
 

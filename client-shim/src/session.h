@@ -5,6 +5,7 @@
 // The session is *lost* when its call ended, or when any call found the daemon gone: then every handle of it is dead
 // for good. Events (`ready`, `revoked`) find their handle by its token; those that come before the reply that names
 // the handle are kept for it until the next call begins.
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -58,6 +59,8 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
                     const std::string& guest, uint64_t rights, std::shared_ptr<Session>& out);
 
   // ---- guest's thread, without the lock
+  // Tells the daemon that the guest closed this stream, beside the bytes that are on their way in its Transfer.
+  void tell_closed(const std::string& stream);
   // Asks the daemon to end the session in order and waits for it until `deadline`; false: it did not.
   bool end(Deadline deadline);
   // Ends it now. Returns when gRPC has let go of it.
@@ -94,6 +97,7 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
   void on_ready(const v1::Ready& ready);
   void on_revoked(const std::string& token);
   void on_passing_error(const v1::PassingError& event);
+  void on_write_ended(const v1::WriteEnded& event);
 
   const std::shared_ptr<Channel> channel_;
   // Set by the `opened` event, constant once open() returned.
@@ -106,6 +110,7 @@ class Session final : private BidiCall<v1::SessionRequest, v1::SessionEvent> {
   bool lost_ = false;
   bool reading_ = true;
   bool writing_ = true;
+  std::deque<std::string> closed_;  // streams, to be told
   bool end_due_ = false;
   Errno refused_ = err::success;
   grpc::Status status_;

@@ -181,7 +181,11 @@ bool Stream::close(Deadline deadline) {
   by_rpc_ = !queue_.close();
   advance(lock);
   lock.unlock();
-  if (by_rpc_) cancel();  // nothing more is to come of a refused call
+  if (by_rpc_) {
+    cancel();  // nothing more is to come of a refused call
+  } else {
+    handle_->session().tell_closed(handle_->token());
+  }
   return !by_rpc_;
 }
 
@@ -241,9 +245,6 @@ void Stream::on_message(v1::TransferReply& reply) {
       break;
     case v1::TransferReply::kError:
       queue_.failed(static_cast<Errno>(reply.error()));
-      break;
-    case v1::TransferReply::kWriteError:
-      queue_.write_failed(static_cast<Errno>(reply.write_error()));
       break;
     case v1::TransferReply::kDatagrams: {
       auto& data = *reply.mutable_datagrams()->mutable_data();

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <filesystem>
 #include <future>
+#include <mutex>
 #include <thread>
 #include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <grpc/grpc.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
@@ -27,6 +30,35 @@ struct LoopThread {
   boost::asio::io_context context{1};  // one thread: no locking in the reactor's queues
   boost::asio::executor_work_guard<net::Loop> work{context.get_executor()};
   std::thread thread;
+};
+
+// Ends the process if it is not destroyed within `limit`: gRPC's shutdown has no bound of its own, and whatever keeps
+// it must not keep the sockets.
+class StopLimit {
+ public:
+  StopLimit(std::chrono::milliseconds limit, AuditLog& audit)
+      : watch_([this, limit, &audit] {
+          std::unique_lock lock(mutex_);
+          if (stopped_.wait_for(lock, limit, [this] { return over_; })) return;
+          audit.flush();
+          WASI_NETD_CHECK(over_, "the daemon did not stop within " + std::to_string(limit.count()) + " ms");
+        }) {}
+  StopLimit(const StopLimit&) = delete;
+  StopLimit& operator=(const StopLimit&) = delete;
+  ~StopLimit() {
+    {
+      const std::lock_guard lock(mutex_);
+      over_ = true;
+    }
+    stopped_.notify_one();
+    watch_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool over_ = false;
+  std::thread watch_;
 };
 
 Status make_directory(const std::string& path) {
@@ -109,6 +141,10 @@ Daemon::Daemon() : state_(std::make_unique<State>()) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::start(const Config& config, const Policies& policies) {
   if (!policies.errors.empty()) return Error{Errno::inval, policies.errors.front()};
+  // For good: with its last user gRPC would end its threads, and wait up to 10 s for one that polls for a blocked
+  // write.
+  static const bool kept = (grpc_init(), true);
+  (void)kept;
   std::unique_ptr<Daemon> daemon(new Daemon);
   State& state = *daemon->state_;
   state.config = config;
@@ -148,6 +184,8 @@ Daemon::~Daemon() { state_->stop(); }
 void Daemon::State::stop() {
   if (!running) return;
   running = false;
+  constexpr std::chrono::seconds kStopLimit{15};
+  const StopLimit bounded(kStopLimit, *audit);
   std::vector<std::future<void>> ended;
   for (const auto& served : tenants) {
     auto done = std::make_shared<std::promise<void>>();

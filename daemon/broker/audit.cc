@@ -4,12 +4,15 @@
 
 #include <boost/json/src.hpp>  // the header-only build of Boost.JSON: its one place
 
+#include "policy/printable.h"
+
 namespace wasi_netd::broker {
 namespace {
 
 namespace json = boost::json;
 
-json::string text(std::string_view value) { return json::string(value); }
+// Texts of peers, hosts and libraries are not always text: a record is UTF-8 whatever they are.
+json::string text(std::string_view value) { return json::string(policy::printable(value)); }
 
 std::string now() {
   const auto time = std::chrono::system_clock::now();

@@ -2,6 +2,7 @@
 // A guest's call while it waits: what the rpc layer cancels, and the list it waits in.
 //
 // One loop's thread. A Call is owned by the rpc layer for as long as the rpc; cancelling after the end is harmless.
+#include <algorithm>
 #include <functional>
 #include <list>
 #include <utility>
@@ -35,23 +36,38 @@ class WaitList {
  public:
   explicit WaitList(Loop loop) : loop_(std::move(loop)) {}
 
-  // Completes after the next wake_all() or when the call is cancelled.
+  // Completes when woken or when the call is cancelled.
   Task<void> wait(Call& call) {
     if (call.cancelled()) co_return;
-    Event event(loop_);
-    const auto place = waiting_.insert(waiting_.end(), &event);
-    call.on_cancel([&event] { event.set(); });
-    co_await event.wait();
+    Waiter waiter(loop_);
+    const auto place = waiting_.insert(waiting_.end(), &waiter);
+    call.on_cancel([&waiter] { waiter.event.set(); });
+    co_await waiter.event.wait();
     call.on_cancel(nullptr);
     waiting_.erase(place);
+    if (waiter.woken && call.cancelled()) wake_one();
   }
   void wake_all() {
-    for (Event* event : waiting_) event->set();
+    for (Waiter* waiter : waiting_) waiter->wake();
+  }
+  // For what only one can have: the longest-waiting call; from one that was cancelled the wake goes on to the next.
+  void wake_one() {
+    const auto next = std::find_if(waiting_.begin(), waiting_.end(), [](const Waiter* one) { return !one->woken; });
+    if (next != waiting_.end()) (*next)->wake();
   }
 
  private:
+  struct Waiter {
+    explicit Waiter(Loop loop) : event(std::move(loop)) {}
+    void wake() {
+      woken = true;
+      event.set();
+    }
+    Event event;
+    bool woken = false;
+  };
   Loop loop_;
-  std::list<Event*> waiting_;
+  std::list<Waiter*> waiting_;
 };
 
 }  // namespace wasi_netd::broker

@@ -40,20 +40,32 @@ bool proxy_resolves(const policy::Protocol& protocol) {
 Task<void> run_connect_by_name(std::shared_ptr<Connection> connection, policy::Request request, std::string asked,
                                policy::Decision decision, std::optional<policy::Family> family) {
   Call waiting;
-  connection->on_give_up([&waiting] { waiting.cancel(); });
-  auto permitted =
-      co_await resolve_permitted(connection->session_share(), std::move(request), asked, decision, waiting);
-  connection->on_give_up(nullptr);
-  if (connection->state() != ConnectionState::kConnecting) co_return;  // given up meanwhile
+  connection->on_decided([&waiting] { waiting.cancel(); });
+  // A bound socket can only reach addresses of its own family.
+  const auto cannot_reach = [family](const policy::Endpoint& endpoint) {
+    return family && std::get<policy::IpEndpoint>(endpoint).address.family != *family;
+  };
+  bool begun = false;
+  Begin begin = [&](std::vector<policy::Endpoint> first) {
+    std::erase_if(first, cannot_reach);
+    if (first.empty()) return;
+    begun = true;
+    connection->dial(std::move(first), net::Targets::kMore);
+  };
+  auto permitted = co_await resolve_permitted(connection->session_share(), std::move(request), asked, decision, waiting,
+                                              std::move(begin));
+  connection->on_decided(nullptr);
+  if (connection->state() != ConnectionState::kConnecting) co_return;  // given up meanwhile, or connected
+  std::vector<policy::Endpoint> targets;
+  if (permitted) targets = std::move(permitted->endpoints);
+  std::erase_if(targets, cannot_reach);
+  if (begun) {
+    connection->dial_also(std::move(targets));
+    co_return;
+  }
   if (!permitted) {
     connection->fail(permitted.error());
     co_return;
-  }
-  std::vector<policy::Endpoint> targets;
-  for (auto& endpoint : permitted->endpoints) {
-    // A bound socket can only reach addresses of its own family.
-    if (!family || std::get<policy::IpEndpoint>(endpoint).address.family == *family)
-      targets.push_back(std::move(endpoint));
   }
   if (targets.empty()) {
     connection->fail({Errno::afnosupport, "no address of the bound socket's family"});

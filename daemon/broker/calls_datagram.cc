@@ -47,8 +47,9 @@ Task<Result<Target>> judge_target(SessionPtr session, ControlPtr control, std::s
     co_return Error{Errno::acces, target.decision.reason};
   }
   if (!std::holds_alternative<policy::NameEndpoint>(*endpoint)) co_return target;
-  auto permitted =
-      co_await resolve_permitted(session, std::move(request), address, target.decision, call, Record::kRefusals);
+  Begin at_once;  // a datagram goes to one address
+  auto permitted = co_await resolve_permitted(session, std::move(request), address, target.decision, call,
+                                              std::move(at_once), Record::kRefusals);
   if (!permitted) co_return permitted.error();
   target.decision = std::move(permitted->decision);
   target.resolved = std::move(permitted->endpoints);

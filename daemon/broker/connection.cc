@@ -10,11 +10,6 @@
 #include "daemon/broker/tenant.h"
 
 namespace wasi_netd::broker {
-namespace {
-// What OpenSSL and our records' buffers take for one connection, in bytes; charged to `buffers`.
-constexpr uint64_t kTlsMemory = 64 * 1024;
-}  // namespace
-
 Connection::Connection(std::shared_ptr<Session> session, Permit permit, Charge charge)
     : Object(session, Kind::kConnection),
       permit_(std::move(permit)),
@@ -30,6 +25,8 @@ void Connection::set_state(ConnectionEvent event) {
   WASI_NETD_CHECK(to, std::string("connection ") + std::string(to_string(state_)));
   spdlog::trace("connection {}: {} -> {}", fmt::ptr(this), to_string(state_), to_string(*to));
   state_ = *to;
+  if (state_ == ConnectionState::kConnecting) return;
+  if (auto stop = std::exchange(decided_, nullptr)) stop();
 }
 
 void Connection::use_bound(const std::shared_ptr<Control>& control, std::shared_ptr<net::Bound> bound) {
@@ -37,19 +34,34 @@ void Connection::use_bound(const std::shared_ptr<Control>& control, std::shared_
   bound_ = std::move(bound);
 }
 
-void Connection::dial(std::vector<policy::Endpoint> targets) {
-  session().tenant().spawn(run_dial(shared_from_this(), std::move(targets)));
+void Connection::dial(std::vector<policy::Endpoint> targets, net::Targets which) {
+  Tenant& tenant = session().tenant();
+  const policy::Request& request = permit_.request;
+  policy::Endpoint asked = request.endpoint;
+  if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
+  if (permit_.datagrams) {
+    dial_ =
+        net::dial_datagram(tenant.loop(), std::move(targets), which, datagram_options(session()), std::move(bound_));
+  } else {
+    dial_ = net::dial_path(tenant.loop(), tenant.runtime(protocol()).path(), std::move(targets), which,
+                           std::move(asked), std::move(bound_));
+  }
+  tenant.spawn(run_dial(shared_from_this(), dial_));
 }
 
-Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets) {
+void Connection::dial_also(std::vector<policy::Endpoint> targets) {
+  if (dial_) dial_->add(std::move(targets));
+}
+
+Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::shared_ptr<net::Dial> dial) {
   if (self->state_ != ConnectionState::kConnecting) co_return;  // given up before it began
-  Result<std::shared_ptr<net::Connection>> made = Error{Errno::canceled, {}};
-  if (self->permit_.datagrams) {
-    made = co_await dial_datagrams(self, std::move(targets));
-  } else {
-    made = co_await dial_path(self, std::move(targets));
+  const uint64_t memory = self->session().tenant().runtime(self->protocol()).path()->memory();
+  if (auto charged = self->charge_memory(memory); !charged) {
+    self->fail(charged.error());
+    co_return;
   }
-  self->cancel_dial_ = nullptr;
+  auto made = co_await dial->run();
+  self->dial_ = nullptr;
   if (self->state_ != ConnectionState::kConnecting) {  // aborted or given up meanwhile
     if (made) (*made)->abort();
     co_return;
@@ -61,48 +73,20 @@ Task<void> Connection::run_dial(std::shared_ptr<Connection> self, std::vector<po
   self->adopt(std::move(*made));
 }
 
-Task<Result<std::shared_ptr<net::Connection>>> Connection::dial_path(std::shared_ptr<Connection> self,
-                                                                     std::vector<policy::Endpoint> targets) {
-  const Tenant& tenant = self->session().tenant();
-  const std::shared_ptr<const net::Path> path = tenant.runtime(self->protocol()).path();
-  if (const uint64_t layers = (path->tls ? 1 : 0) + (path->proxy_tls ? 1 : 0); layers != 0) {
-    if (auto charged = self->charge_tls(layers); !charged) co_return charged.error();
-  }
-  const policy::Request& request = self->permit_.request;
-  policy::Endpoint asked = request.endpoint;
-  if (request.via_name) asked = policy::NameEndpoint{*request.via_name, 0};
-  const auto dial = net::dial_path(tenant.loop(), path, std::move(targets), std::move(asked), std::move(self->bound_));
-  self->cancel_dial_ = [dial] { dial->cancel(); };
-  co_return co_await dial->run();
-}
-
-// TLS and proxies are of streams.
-Task<Result<std::shared_ptr<net::Connection>>> Connection::dial_datagrams(std::shared_ptr<Connection> self,
-                                                                          std::vector<policy::Endpoint> targets) {
-  if (const std::shared_ptr<net::Bound> bound = std::move(self->bound_)) {
-    self->cancel_dial_ = [bound] { bound->close(); };
-    co_return co_await bound->connect(targets.front());
-  }
-  Session& session = self->session();
-  const auto dial = net::dial_datagram(session.tenant().loop(), std::move(targets), datagram_options(session));
-  self->cancel_dial_ = [dial] { dial->cancel(); };
-  co_return co_await dial->run();
-}
-
 Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared_ptr<net::TlsContext> tls,
                                    std::shared_ptr<net::Connection> peer) {
   if (self->state_ != ConnectionState::kConnecting) {  // given up before it began
     peer->abort();
     co_return;
   }
-  if (auto charged = self->charge_tls(1); !charged) {
+  if (auto charged = self->charge_memory(tls->handshake_memory()); !charged) {
     peer->abort();
     self->fail(charged.error());
     co_return;
   }
-  self->cancel_dial_ = [peer] { peer->abort(); };
+  self->cancel_handshake_ = [peer] { peer->abort(); };
   auto made = co_await net::tls_accept(std::move(tls), peer);
-  self->cancel_dial_ = nullptr;
+  self->cancel_handshake_ = nullptr;
   if (self->state_ != ConnectionState::kConnecting) {
     if (made) (*made)->abort();
   } else if (made) {
@@ -112,18 +96,25 @@ Task<void> Connection::shake_hands(std::shared_ptr<Connection> self, std::shared
   }
 }
 
-Status Connection::charge_tls(uint64_t layers) {
-  auto charge = session().buffers_quota().charge(layers * kTlsMemory);
+Status Connection::charge_memory(uint64_t bytes) {
+  memory_.release();
+  if (bytes == 0) return {};
+  auto charge = session().buffers_quota().charge(bytes);
   if (!charge) {
     session().tenant().audit().quota(session().subject(permit_.request.protocol), "buffers",
                                      session().buffers_quota().used());
     return Error{Errno::nobufs, "buffer quota"};
   }
-  tls_memory_ = std::move(*charge);
+  memory_ = std::move(*charge);
   return {};
 }
 
 void Connection::adopt(std::shared_ptr<net::Connection> net) {
+  if (auto charged = charge_memory(net->memory()); !charged) {
+    net->abort();
+    fail(charged.error());
+    return;
+  }
   net_ = std::move(net);
   if (permit_.datagrams) {
     if (auto stream = net_->take_stream()) datagrams_ = std::move(*stream);
@@ -210,7 +201,7 @@ void Connection::release() {
     case ConnectionState::kConnecting:
     case ConnectionState::kFailed:
       set_state(ConnectionEvent::kRelease);
-      if (cancel_dial_) cancel_dial_();
+      cancel_connecting();
       over({Errno::canceled, "given up"});
       return;
     case ConnectionState::kConnected:
@@ -223,6 +214,11 @@ void Connection::release() {
   }
 }
 
+void Connection::cancel_connecting() {
+  if (dial_) dial_->cancel();
+  if (cancel_handshake_) cancel_handshake_();
+}
+
 Task<void> Connection::run_finish(std::shared_ptr<Connection> self) {
   co_await self->net_->finish(self->session().tenant().linger());
   if (self->state_ != ConnectionState::kEnding) co_return;  // aborted meanwhile
@@ -233,7 +229,7 @@ Task<void> Connection::run_finish(std::shared_ptr<Connection> self) {
 void Connection::abort(Error why) {
   if (state_ == ConnectionState::kEnded) return;
   set_state(ConnectionEvent::kAbort);
-  if (cancel_dial_) cancel_dial_();
+  cancel_connecting();
   if (net_) net_->abort();
   over(std::move(why));
 }
@@ -262,6 +258,7 @@ void Connection::over(Error why) {
     datagrams_.reset();
     if (bound_) bound_->close();  // others may wait at it
     bound_.reset();
+    dial_.reset();
     charge_.release();
     if (const auto control = control_.lock()) control->bound_connection_over();
   }

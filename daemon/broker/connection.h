@@ -43,9 +43,11 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   void use_bound(const std::shared_ptr<Control>& control, std::shared_ptr<net::Bound> bound);
   // Runs in the background: from kConnecting to kConnected or kFailed, to the first of `targets` that answers (to the
   // first one with a bound socket), on the path of the connection's protocol.
-  void dial(std::vector<policy::Endpoint> targets);
-  // Before dial(): `stop` runs when nobody waits for the outcome any more; nullptr takes it back.
-  void on_give_up(std::function<void()> stop) { cancel_dial_ = std::move(stop); }
+  void dial(std::vector<policy::Endpoint> targets, net::Targets which = net::Targets::kAll);
+  // The rest of them, where dial() said that more come. Only while kConnecting.
+  void dial_also(std::vector<policy::Endpoint> targets);
+  // `stop` runs once it is no longer kConnecting, whatever it is then; nullptr takes it back.
+  void on_decided(std::function<void()> stop) { decided_ = std::move(stop); }
   // Connected already: an accepted peer.
   void adopt(std::shared_ptr<net::Connection>);
   // An accepted peer that must prove itself first: kConnected or kFailed when this completes.
@@ -89,22 +91,21 @@ class Connection final : public Object, public std::enable_shared_from_this<Conn
   void last_handle_closed() override;
   void set_state(ConnectionEvent);
   void release();
+  void cancel_connecting();
   void over(Error why);
-  // nobufs: there is no room for what OpenSSL keeps for a connection.
-  Status charge_tls(uint64_t layers);
-  static Task<void> run_dial(std::shared_ptr<Connection> self, std::vector<policy::Endpoint> targets);
-  static Task<Result<std::shared_ptr<net::Connection>>> dial_path(std::shared_ptr<Connection> self,
-                                                                  std::vector<policy::Endpoint> targets);
-  static Task<Result<std::shared_ptr<net::Connection>>> dial_datagrams(std::shared_ptr<Connection> self,
-                                                                       std::vector<policy::Endpoint> targets);
+  // What the net layer holds for it from now on. nobufs: there is no room.
+  Status charge_memory(uint64_t bytes);
+  static Task<void> run_dial(std::shared_ptr<Connection> self, std::shared_ptr<net::Dial> dial);
   static Task<void> run_finish(std::shared_ptr<Connection> self);
 
   Permit permit_;
   Charge charge_;
-  Charge tls_memory_;  // to the end of the object: its stream may hold OpenSSL's part as long
+  Charge memory_;  // to the end of the object: its stream may hold the net layer's part as long
   ConnectionState state_ = ConnectionState::kConnecting;
   std::shared_ptr<net::Connection> net_;
-  std::function<void()> cancel_dial_;
+  std::shared_ptr<net::Dial> dial_;  // while it runs
+  std::function<void()> cancel_handshake_;
+  std::function<void()> decided_;
   std::weak_ptr<Control> control_;  // whose bound socket this uses
   std::shared_ptr<net::Bound> bound_;
   bool stream_taken_ = false;

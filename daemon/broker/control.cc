@@ -178,7 +178,7 @@ void Control::add_admitted(std::shared_ptr<Connection> connection, bool first) {
     return;
   }
   admitted_.insert(first ? admitted_.begin() : admitted_.end(), std::move(connection));
-  accepting_.wake_all();
+  accepting_.wake_one();
   readiness_changed();
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/broker/names.h"
 
+#include <algorithm>
+
 #include "daemon/broker/tenant.h"
 
 namespace wasi_netd::broker {
@@ -9,7 +11,7 @@ namespace {
 constexpr std::chrono::seconds kStaticTtl{3600};
 
 Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string protocol_name, std::string name,
-                                  Call& call) {
+                                  Call& call, net::Resolver::Early early) {
   const policy::Protocol* protocol = session->tenant().policy().protocol(protocol_name);
   if (!protocol) co_return Error{Errno::notcapable, "protocol is gone"};
   const auto fixed = protocol->resolver.hosts.find(name);
@@ -20,11 +22,35 @@ Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string 
   if (call.cancelled()) co_return Error{Errno::canceled, "call cancelled"};
   boost::asio::cancellation_signal stop;
   call.on_cancel([&stop] { stop.emit(boost::asio::cancellation_type::terminal); });
-  auto found = co_await session->tenant().runtime(*protocol).resolver().resolve(std::move(name), stop.slot());
+  auto found =
+      co_await session->tenant().runtime(*protocol).resolver().resolve(std::move(name), stop.slot(), std::move(early));
   call.on_cancel(nullptr);
   // `again` would mean something else to a guest with a non-blocking fd.
   if (!found && found.error().code == Errno::again) co_return Error{Errno::io, found.error().detail};
   co_return found;
+}
+
+struct Judged {
+  std::vector<policy::Endpoint> permitted, denied;
+  std::optional<policy::Decision> first_allowed, first_denied;
+};
+
+// Addresses that the name in request.endpoint led to, each as such.
+Judged judge_answers(const policy::TenantPolicy& policy, const policy::Request& request,
+                     const std::vector<policy::IpAddress>& addresses) {
+  const auto& asked = std::get<policy::NameEndpoint>(request.endpoint);
+  Judged judged;
+  for (const policy::IpAddress& address : addresses) {
+    policy::Request one = request;
+    one.endpoint = policy::IpEndpoint{address, asked.port};
+    one.via_name = asked.name;
+    policy::Decision decision = policy.decide(one);
+    const bool permitted = decision.permitted();
+    auto& first = permitted ? judged.first_allowed : judged.first_denied;
+    if (!first) first = std::move(decision);
+    (permitted ? judged.permitted : judged.denied).push_back(one.endpoint);
+  }
+  return judged;
 }
 
 }  // namespace
@@ -53,41 +79,41 @@ policy::Decision judge(const Session& session, policy::Request& request) {
 }
 
 Task<Result<Permitted>> resolve_permitted(std::shared_ptr<Session> session, policy::Request request, std::string asked,
-                                          policy::Decision name_decision, Call& call, Record record) {
+                                          policy::Decision name_decision, Call& call, Begin begin, Record record) {
   Tenant& tenant = session->tenant();
-  const auto target = std::get<policy::NameEndpoint>(request.endpoint);
-  auto answer = co_await look_up(session, request.protocol, target.name, call);
+  const std::string name = std::get<policy::NameEndpoint>(request.endpoint).name;
   const AuditSubject who = session->subject(request.protocol);
+  std::vector<policy::IpAddress> begun;
+  net::Resolver::Early early;
+  if (begin) {
+    early = [&](const net::Answer& first) {
+      Judged judged = judge_answers(tenant.policy(), request, first.addresses);
+      if (judged.permitted.empty()) return;  // the rest may have some
+      tenant.audit().decision(who, request.operation, asked, judged.permitted, *judged.first_allowed);
+      begun = first.addresses;
+      begin(std::move(judged.permitted));
+    };
+  }
+  auto answer = co_await look_up(session, request.protocol, name, call, std::move(early));
   if (!answer) {
-    tenant.audit().decision(who, request.operation, asked, {}, name_decision);
+    if (begun.empty()) tenant.audit().decision(who, request.operation, asked, {}, name_decision);
     co_return answer.error();
+  }
+  std::erase_if(answer->addresses, [&begun](const auto& one) { return std::ranges::count(begun, one) > 0; });
+  Judged judged = judge_answers(tenant.policy(), request, answer->addresses);
+  if (!judged.permitted.empty()) {
+    if (record == Record::kAlways) {
+      tenant.audit().decision(who, request.operation, asked, judged.permitted, *judged.first_allowed);
+    }
+  } else if (begun.empty()) {
+    if (!judged.first_denied) co_return Error{Errno::noent, "no address"};
+    tenant.audit().decision(who, request.operation, asked, judged.denied, *judged.first_denied);
+    co_return Error{Errno::acces, judged.first_denied->reason};
   }
   Permitted permitted;
   permitted.ttl = answer->ttl;
-  std::optional<policy::Decision> first_allowed, first_denied;
-  std::vector<policy::Endpoint> denied;
-  for (const policy::IpAddress& address : answer->addresses) {
-    policy::Request one = request;
-    one.endpoint = policy::IpEndpoint{address, target.port};
-    one.via_name = target.name;
-    policy::Decision decision = tenant.policy().decide(one);
-    if (decision.permitted()) {
-      if (!first_allowed) first_allowed = decision;
-      permitted.endpoints.push_back(one.endpoint);
-    } else {
-      if (!first_denied) first_denied = decision;
-      denied.push_back(one.endpoint);
-    }
-  }
-  if (permitted.endpoints.empty()) {
-    if (!first_denied) co_return Error{Errno::noent, "no address"};
-    tenant.audit().decision(who, request.operation, asked, denied, *first_denied);
-    co_return Error{Errno::acces, first_denied->reason};
-  }
-  permitted.decision = *first_allowed;
-  if (record == Record::kAlways) {
-    tenant.audit().decision(who, request.operation, asked, permitted.endpoints, permitted.decision);
-  }
+  permitted.endpoints = std::move(judged.permitted);
+  if (judged.first_allowed) permitted.decision = std::move(*judged.first_allowed);
   co_return permitted;
 }
 

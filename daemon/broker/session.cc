@@ -80,6 +80,7 @@ Status Session::close(const Token& token) {
   handles_.erase(found);
   ready_.erase(token);
   passing_errors_.erase(token);
+  write_ended_.erase(token);
   handle.object->disarm(token);
   handle.object->handle_closed();
   handles_fewer_.set();
@@ -99,6 +100,12 @@ void Session::tell_passing_error(const Token& handle, Errno error) {
   changed_.set();
 }
 
+void Session::tell_write_ended(const Token& handle, Errno error) {
+  if (!handles_.contains(handle)) return;
+  write_ended_[handle] = error;
+  changed_.set();
+}
+
 void Session::tell_closing() {
   closing_ = true;
   changed_.set();
@@ -109,9 +116,14 @@ Task<SessionEvent> Session::next_event() {
     if (std::exchange(closing_, false)) co_return SessionEvent{SessionEvent::Kind::kClosing, {}};
     if (!passing_errors_.empty()) {
       const auto first = passing_errors_.begin();
-      SessionEvent event{SessionEvent::Kind::kPassingError, first->first};
-      event.passing = first->second;
+      const SessionEvent event{SessionEvent::Kind::kPassingError, first->first, 0, 0, first->second};
       passing_errors_.erase(first);
+      co_return event;
+    }
+    if (!write_ended_.empty()) {
+      const auto first = write_ended_.begin();
+      const SessionEvent event{SessionEvent::Kind::kWriteEnded, first->first, 0, 0, first->second};
+      write_ended_.erase(first);
       co_return event;
     }
     if (!ready_.empty()) {
@@ -149,6 +161,11 @@ std::vector<std::string> Session::names_of(const std::string& protocol, const po
   names.reserve(latest.size());
   for (auto& [answer, name] : latest) names.push_back(std::move(name));
   return names;
+}
+
+void Session::stream_closed(const Token& token) {
+  const auto stream = find<Stream>(token, Kind::kStream, 0);
+  if (stream && (*stream)->in_transfer_by(token)) (*stream)->close_within(tenant_.linger());
 }
 
 void Session::close_handles(bool keep_transfers) {

@@ -41,11 +41,11 @@ struct NewHandle {
 
 // What the host is told, in this order of precedence. Taken from the session one at a time.
 struct SessionEvent {
-  enum class Kind : uint8_t { kClosing, kPassingError, kReady, kEnd } kind;
+  enum class Kind : uint8_t { kClosing, kPassingError, kWriteEnded, kReady, kEnd } kind;
   Token handle;
   uint32_t readiness = 0;
   uint32_t next_size = 0;
-  Errno passing = Errno::success;  // kPassingError
+  Errno error = Errno::success;  // kPassingError, kWriteEnded
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -84,6 +84,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void tell_ready(const Token& handle, uint32_t readiness, uint32_t next_size);
   // Of a stream of datagrams in transfer; of several that were not told yet the last counts.
   void tell_passing_error(const Token& handle, Errno);
+  // Of a stream in transfer; once is enough, the last error counts.
+  void tell_write_ended(const Token& handle, Errno);
   void tell_closing();
   // Completes with the next event; kEnd when the session is over. One waiter.
   Task<SessionEvent> next_event();
@@ -95,6 +97,9 @@ class Session : public std::enable_shared_from_this<Session> {
                        std::chrono::seconds ttl);
   // The name it was given for last comes first: it is the one that the guest means.
   std::vector<std::string> names_of(const std::string& protocol, const policy::IpAddress&) const;
+
+  // The guest closed a stream in transfer: what is left of it has `linger` from now on. Nothing on another handle.
+  void stream_closed(const Token&);
 
   // ---- the end ----
   bool ended() const { return ended_; }
@@ -119,7 +124,7 @@ class Session : public std::enable_shared_from_this<Session> {
     uint32_t next_size = 0;
   };
   std::unordered_map<Token, Ready, TokenHash> ready_;
-  std::unordered_map<Token, Errno, TokenHash> passing_errors_;
+  std::unordered_map<Token, Errno, TokenHash> passing_errors_, write_ended_;
   bool closing_ = false;
   bool ending_ = false;  // no new handles
   bool ended_ = false;

@@ -40,11 +40,23 @@ Status Stream::enter_transfer(const Token& handle, std::function<void()> cut) {
 void Stream::leave_transfer() {
   transfer_.reset();
   cut_transfer_ = nullptr;
+  close_deadline_.reset();
   net_->cancel();
 }
 
 void Stream::cut_transfer() {
   if (cut_transfer_) cut_transfer_();
+}
+
+void Stream::close_within(std::chrono::milliseconds linger) {
+  if (close_deadline_) return;
+  close_deadline_.emplace(session().tenant().loop(), linger);
+  close_deadline_->async_wait([weak = weak_from_this(), handle = *transfer_](boost::system::error_code ec) {
+    const auto self = weak.lock();
+    if (ec || !self || !self->in_transfer_by(handle)) return;
+    self->connection_->abort({Errno::timedout, "the peer did not take the last bytes in time"});
+    self->cut_transfer();
+  });
 }
 
 Task<Result<size_t>> Stream::read_some(asio::mutable_buffer buffer) {

@@ -3,6 +3,7 @@
 //
 // Held by handles and by the flow that moves its bytes. At most one mode at a time: free (Read and Write, one call
 // each way) or in transfer (one rpc of one handle owns both directions). The tenant's loop.
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,12 +33,17 @@ class Stream final : public Object, public std::enable_shared_from_this<Stream> 
   // Ends the transfer's pending read; another handle of the stream can go on behind what the transfer took.
   void leave_transfer();
   void cut_transfer();
+  // The transfer has this long to deliver and leave, then the connection is reset and the rpc cut. The first call
+  // counts.
+  void close_within(std::chrono::milliseconds linger);
 
   // What was received or taken is counted on the connection. An error is the stream's: connreset, pipe, or why the
   // connection was ended by us. One read and one write at a time.
   Task<Result<size_t>> read_some(boost::asio::mutable_buffer);
   Task<Result<size_t>> write_some(boost::asio::const_buffer);
   Status shutdown(bool read, bool write);
+  // A write failed because the peer takes no byte any more: no end of ours can mislead it.
+  bool peer_gone() const { return net_->peer_gone(); }
 
   // What was read. `end`: nothing, and nothing will come; an empty datagram is none.
   struct Got {
@@ -77,6 +83,7 @@ class Stream final : public Object, public std::enable_shared_from_this<Stream> 
   const std::shared_ptr<net::Stream> net_;
   std::optional<Token> transfer_;  // the handle whose rpc moves the bytes
   std::function<void()> cut_transfer_;
+  std::optional<Timer> close_deadline_;
   bool reading_ = false, writing_ = false;
   uint32_t ready_ = 0;  // told by the last watch, until a call answers `again`
   uint32_t watching_ = 0;

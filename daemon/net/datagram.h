@@ -83,7 +83,9 @@ class DatagramBound : public Bound {
 // is a socket without an address: it sends, and nobody can answer it.
 Result<std::shared_ptr<DatagramBound>> bind_datagram(Loop, const Endpoint&, DatagramOptions);
 
-// A fresh socket connected to the first of `targets` that the kernel accepts (no packet is sent by it).
-std::shared_ptr<Dial> dial_datagram(Loop, std::vector<Endpoint> targets, DatagramOptions);
+// A socket connected to the first of `targets` that the kernel accepts (no packet is sent by it): a fresh one for each,
+// or `bound`, which the first uses up.
+std::shared_ptr<Dial> dial_datagram(Loop, std::vector<Endpoint> targets, Targets, DatagramOptions,
+                                    std::shared_ptr<Bound> bound = nullptr);
 
 }  // namespace wasi_netd::net

@@ -1,6 +1,7 @@
 // dial_stream: one connection out of several addresses.
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <deque>
 #include <utility>
 
@@ -44,8 +45,12 @@ constexpr std::chrono::milliseconds kCrowdedDelay{2000};
 
 class Race final : public Dial, public std::enable_shared_from_this<Race> {
  public:
-  Race(Loop loop, std::vector<Endpoint> targets)
-      : loop_(loop), targets_(interleave_families(std::move(targets))), delay_(loop), changed_(loop) {
+  Race(Loop loop, std::vector<Endpoint> targets, Targets which)
+      : loop_(loop),
+        targets_(interleave_families(std::move(targets))),
+        more_(which == Targets::kMore),
+        delay_(loop),
+        changed_(loop) {
     if (targets_.size() > kMaxTargets) targets_.resize(kMaxTargets);
   }
 
@@ -57,6 +62,17 @@ class Race final : public Dial, public std::enable_shared_from_this<Race> {
     changed_.set();
   }
 
+  void add(std::vector<Endpoint> targets) override {
+    more_ = false;
+    const auto next = targets_.begin() + static_cast<std::ptrdiff_t>(started_);
+    targets.insert(targets.end(), next, targets_.end());
+    targets_.erase(next, targets_.end());
+    for (auto& target : interleave_families(std::move(targets))) {
+      if (targets_.size() < kMaxTargets) targets_.push_back(std::move(target));
+    }
+    changed_.set();
+  }
+
  private:
   using Self = std::shared_ptr<Race>;
 
@@ -65,7 +81,7 @@ class Race final : public Dial, public std::enable_shared_from_this<Race> {
     while (!self->canceled_ && !self->winner_) {
       if (self->due_ && self->started_ < self->targets_.size()) {
         self->start_next();
-      } else if (self->attempts_.empty()) {
+      } else if (self->attempts_.empty() && !self->more_) {
         break;
       } else {
         co_await self->changed_.wait();
@@ -89,7 +105,7 @@ class Race final : public Dial, public std::enable_shared_from_this<Race> {
     auto attempt = std::make_shared<Connector>(loop_, targets_[started_++]);
     attempts_.push_back(attempt);
     due_ = false;
-    if (started_ < targets_.size()) {
+    if (started_ < targets_.size() || more_) {
       delay_.expires_after(attempts_.size() < kMaxRunning ? kAttemptDelay : kCrowdedDelay);
       delay_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
         if (!ec) self->next_is_due();
@@ -126,6 +142,7 @@ class Race final : public Dial, public std::enable_shared_from_this<Race> {
 
   const Loop loop_;
   std::vector<Endpoint> targets_;  // in the order of their turns
+  bool more_;                      // add() has not come yet
   size_t started_ = 0;
   std::vector<std::shared_ptr<Connector>> attempts_;  // running
   Timer delay_;
@@ -138,8 +155,8 @@ class Race final : public Dial, public std::enable_shared_from_this<Race> {
 
 }  // namespace
 
-std::shared_ptr<Dial> dial_stream(Loop loop, std::vector<Endpoint> targets) {
-  return std::make_shared<Race>(loop, std::move(targets));
+std::shared_ptr<Dial> dial_stream(Loop loop, std::vector<Endpoint> targets, Targets which) {
+  return std::make_shared<Race>(loop, std::move(targets), which);
 }
 
 }  // namespace wasi_netd::net

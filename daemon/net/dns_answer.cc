@@ -11,7 +11,6 @@ namespace wasi_netd::net {
 namespace {
 
 constexpr size_t kMaxAddresses = 64;
-constexpr std::chrono::seconds kMaxTtl = std::chrono::hours(1);
 
 }  // namespace
 
@@ -42,26 +41,36 @@ Error error_of(int status, const std::string& name) {
   return Error{code, "resolve " + name + ": " + ares_strerror(status)};
 }
 
-Answer answer_of(const ares_addrinfo& info, const std::vector<policy::Family>& families) {
-  Answer answer{{}, kMaxTtl};
+void add_to(Answer& answer, const ares_addrinfo& info) {
   auto limit = [&answer](int ttl) { answer.ttl = std::min(answer.ttl, std::chrono::seconds(std::max(ttl, 0))); };
   for (const auto* alias = info.cnames; alias; alias = alias->next) limit(alias->ttl);
-  std::vector<policy::IpAddress> found;
-  for (const auto* node = info.nodes; node; node = node->ai_next) {
+  size_t room = kMaxAddresses;
+  auto& found = answer.addresses;
+  for (const auto* node = info.nodes; node && room > 0; node = node->ai_next) {
     SocketAddress from;
     if (node->ai_addrlen > sizeof from.storage) continue;
     std::memcpy(&from.storage, node->ai_addr, node->ai_addrlen);
     auto address = std::get<policy::IpEndpoint>(endpoint_of(from)).address;
     limit(node->ai_ttl);
-    if (std::find(found.begin(), found.end(), address) == found.end()) found.push_back(std::move(address));
-    if (found.size() == 2 * kMaxAddresses) break;
+    if (std::find(found.begin(), found.end(), address) != found.end()) continue;
+    found.push_back(std::move(address));
+    --room;
   }
-  for (auto family : families) {
-    for (auto& address : found) {
-      if (address.family == family && answer.addresses.size() < kMaxAddresses) answer.addresses.push_back(address);
+}
+
+Answer in_order(const Answer& answer, const std::vector<policy::Family>& families) {
+  Answer ordered{{}, answer.ttl};
+  const auto count = [&answer](policy::Family family) {
+    return static_cast<size_t>(std::ranges::count(answer.addresses, family, &policy::IpAddress::family));
+  };
+  for (size_t i = 0; i < families.size(); ++i) {
+    const size_t kept = i + 1 < families.size() ? std::min(count(families[i + 1]), kMaxAddresses / 2) : 0;
+    const size_t most = kMaxAddresses - kept;
+    for (const auto& address : answer.addresses) {
+      if (address.family == families[i] && ordered.addresses.size() < most) ordered.addresses.push_back(address);
     }
   }
-  return answer;
+  return ordered;
 }
 
 }  // namespace wasi_netd::net

@@ -8,10 +8,15 @@
 
 namespace wasi_netd::net {
 
-// At most 64 addresses, each once, of these families: the first family's first, within a family in the server's order.
-// An IPv4-mapped address counts as IPv4. Believed no longer than the shortest-lived record on the way to it, or an
-// hour.
-Answer answer_of(const ares_addrinfo&, const std::vector<policy::Family>& families);
+inline constexpr std::chrono::seconds kMaxTtl = std::chrono::hours(1);
+
+// Adds what one query found: at most 64 addresses, each once, in the server's order. An IPv4-mapped address counts as
+// IPv4. The answer is believed no longer than the shortest-lived record on the way to it, or an hour.
+void add_to(Answer&, const ares_addrinfo&);
+
+// At most 64 of them, of these families: the first family's first, within a family in the order they came. A family
+// with many addresses leaves the other one room for 32.
+Answer in_order(const Answer&, const std::vector<policy::Family>& families);
 
 // `noent`, `timedout`, `canceled`, or `again` for every way in which the servers failed.
 Error error_of(int status, const std::string& name);

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -78,6 +79,9 @@ class Stream {
   // Pending operations complete with `canceled`; no byte is lost and the stream can be used on.
   virtual void cancel() = 0;
 
+  // A write has failed because the peer takes nothing any more, whatever is done now.
+  virtual bool peer_gone() const { return false; }
+
   // Orderly end of the write half: the peer reads what was written, then the end. `notconn` after a reset.
   virtual Status shutdown_write() = 0;
   // Later bytes of the peer are refused as the transport does it (TCP, Unix: SHUT_RD). What is there is read, then the
@@ -103,6 +107,9 @@ class Connection {
   // `notsup` when the transport has no further stream to give.
   virtual Result<std::shared_ptr<Stream>> take_stream() = 0;
   virtual ConnectionInfo info() const { return {}; }
+  // What it holds in the daemon's memory besides a socket, in bytes, to be charged to its user: buffers and certificates
+  // of TLS, what a proxy brought early. As of now; it does not grow.
+  virtual uint64_t memory() const { return 0; }
 
   // `noprotoopt`: not this transport's. TCP_NODELAY is on from the start: what the daemon writes is a whole message
   // that a guest finished, and Nagle's algorithm would keep its last segment waiting for the peer's delayed
@@ -166,13 +173,18 @@ class Dial {
   // Completes when connected, when every address failed, or with `canceled` after cancel(). Once.
   virtual Task<Result<std::shared_ptr<Connection>>> run() = 0;
   virtual void cancel() = 0;
+  // Where `more` was said: the rest of the targets, none if there are none. Until then no failure is the last one. The
+  // next attempt is one of these.
+  virtual void add(std::vector<Endpoint> targets) = 0;
 };
-std::shared_ptr<Dial> dial_stream(Loop, std::vector<Endpoint> targets);
+enum class Targets : uint8_t { kAll, kMore };  // kMore: add() follows, once
+std::shared_ptr<Dial> dial_stream(Loop, std::vector<Endpoint> targets, Targets = Targets::kAll);
 
 // Names to addresses through c-ares on this loop (no threads). One per protocol object. The name is asked as it is, no
-// search domains. The same name asked twice at once is one query. Answers have at most 64 addresses and are kept for
-// their TTL, an hour at most, 1024 names of them; that a name does not exist is not kept. A query goes on when those
-// who waited for it have left: its answer is as good for the next.
+// search domains, for all families side by side. The same name asked twice at once is one look-up. Answers have at most
+// 64 addresses and are kept for their TTL, an hour at most, 1024 names of them; one without a family whose query failed
+// is kept for 10 s at most, and that a name does not exist is not kept. A look-up goes on when those who waited for it
+// have left: its answer is as good for the next.
 struct Answer {
   std::vector<policy::IpAddress> addresses;
   std::chrono::seconds ttl;
@@ -187,10 +199,15 @@ class Resolver {
  public:
   virtual ~Resolver() = default;
   // `noent`: no such name or no address in these families; `timedout`; `again`: the server failed (SERVFAIL) - all as
-  // Errno in Error. `nobufs`: 1024 queries are under way, or 8192 callers wait. `nfile`: no descriptor to read the
+  // Errno in Error. `nobufs`: 1024 look-ups are under way, or 8192 callers wait. `nfile`: no descriptor to read the
   // system's configuration with; the next look-up tries again. `canceled`: something was emitted to `stop`, which ends
   // this wait and no other.
-  virtual Task<Result<Answer>> resolve(std::string name, asio::cancellation_slot stop = {}) = 0;
+  //
+  // It completes when every family has been answered, or at the timeout with what there is. `early`, if any, is called
+  // before that, at most once, with what there is to begin with while a family is outstanding (RFC 8305 section 3):
+  // addresses of the preferred family at once, those of the other 50 ms after they came. The whole answer has them too.
+  using Early = std::function<void(const Answer&)>;
+  virtual Task<Result<Answer>> resolve(std::string name, asio::cancellation_slot stop = {}, Early early = {}) = 0;
   virtual void close() = 0;  // pending look-ups end with `canceled`
 };
 std::shared_ptr<Resolver> make_resolver(Loop, ResolverOptions);

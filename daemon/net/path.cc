@@ -1,8 +1,11 @@
 #include "daemon/net/path.h"
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <utility>
 
+#include "daemon/base/event.h"
 #include "daemon/net/proxy/tunnel.h"
 #include "daemon/net/socket.h"
 
@@ -38,19 +41,30 @@ Endpoint reachable_from(const Endpoint& local, const std::vector<Endpoint>& addr
 
 class PathDial final : public Dial, public std::enable_shared_from_this<PathDial> {
  public:
-  PathDial(Loop loop, std::shared_ptr<const Path> path, std::vector<Endpoint> targets, Endpoint asked,
+  PathDial(Loop loop, std::shared_ptr<const Path> path, std::vector<Endpoint> targets, Targets which, Endpoint asked,
            std::shared_ptr<Bound> bound)
       : loop_(loop),
         path_(std::move(path)),
         targets_(std::move(targets)),
+        which_(which),
         asked_(std::move(asked)),
-        bound_(std::move(bound)) {}
+        bound_(std::move(bound)),
+        added_(loop) {}
 
   Task<Result<ConnectionPtr>> run() override { return run_task(shared_from_this()); }
 
   void cancel() override {
     canceled_ = true;
+    bound_ = nullptr;  // where it has not begun
     if (auto stop = std::exchange(stop_, nullptr)) stop();
+    added_.set();
+  }
+
+  void add(std::vector<Endpoint> targets) override {
+    which_ = Targets::kAll;
+    if (race_) return race_->add(std::move(targets));
+    std::ranges::move(targets, std::back_inserter(targets_));
+    added_.set();
   }
 
  private:
@@ -61,7 +75,7 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
     if (self->path_->proxy) {
       made = co_await through_proxy(self);
     } else {
-      made = co_await socket_to(self, self->targets_);
+      made = co_await to_targets(self);
     }
     if (made && self->path_->tls) made = co_await with_tls(self, self->path_->tls, std::move(*made), self->asked_);
     self->stop_ = nullptr;
@@ -75,12 +89,17 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
     return true;
   }
 
-  static Task<Result<ConnectionPtr>> socket_to(Self self, std::vector<Endpoint> addresses) {
+  static Task<Result<ConnectionPtr>> to_targets(Self self) {
+    if (!self->bound_) self->race_ = dial_stream(self->loop_, self->targets_, self->which_);
+    co_return co_await socket_to(self, self->targets_, self->race_);
+  }
+
+  static Task<Result<ConnectionPtr>> socket_to(Self self, std::vector<Endpoint> addresses, std::shared_ptr<Dial> race) {
     if (auto bound = std::move(self->bound_)) {
       if (!self->on_cancel([bound] { bound->close(); })) co_return canceled();
       co_return co_await bound->connect(reachable_from(bound->local_endpoint(), addresses));
     }
-    const auto race = dial_stream(self->loop_, std::move(addresses));
+    if (!race) race = dial_stream(self->loop_, std::move(addresses));
     if (!self->on_cancel([race] { race->cancel(); })) co_return canceled();
     co_return co_await race->run();
   }
@@ -98,7 +117,12 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
     Result<ConnectionPtr> made = Error{Errno::inval, "no address to connect to"};
     // A bound socket is used up by the first.
     const size_t most = self->bound_ ? 1 : kMaxTunnels;
-    for (size_t i = 0; i < self->targets_.size() && i < most; ++i) {
+    for (size_t i = 0; i < most; ++i) {
+      self->stop_ = nullptr;
+      while (i == self->targets_.size() && self->which_ == Targets::kMore && !self->canceled_) {
+        co_await self->added_.wait();
+      }
+      if (i == self->targets_.size()) break;
       made = co_await to_proxy(self);
       if (!made) break;
       const ConnectionPtr connection = *made;
@@ -115,12 +139,33 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
   static Task<Result<ConnectionPtr>> to_proxy(Self self) {
     auto addresses = co_await proxy_addresses(self);
     if (!addresses) co_return addresses.error();
-    auto made = co_await socket_to(self, std::move(*addresses));
+    auto made = co_await socket_to_proxy(self, std::move(*addresses));
     if (made && self->path_->proxy_tls) {
       made = co_await with_tls(self, self->path_->proxy_tls, std::move(*made), self->path_->proxy->address);
     }
     if (!made && made.error().code != Errno::canceled) co_return self->of_proxy(made.error());
     co_return made;
+  }
+
+  // Within the proxy's time: the kernel's own is about two minutes.
+  static Task<Result<ConnectionPtr>> socket_to_proxy(Self self, std::vector<Endpoint> addresses) {
+    // Shared with the timer's handler, which may be on its way already when the socket is there.
+    struct Deadline {
+      bool armed = true;
+      bool passed = false;
+    };
+    const auto deadline = std::make_shared<Deadline>();
+    const auto timeout = self->path_->proxy->timeout;
+    Timer limit(self->loop_, timeout);
+    limit.async_wait([self, deadline](const boost::system::error_code& ec) {
+      if (ec || !deadline->armed) return;
+      deadline->passed = true;
+      if (auto stop = std::exchange(self->stop_, nullptr)) stop();
+    });
+    auto made = co_await socket_to(self, std::move(addresses), nullptr);
+    deadline->armed = false;
+    if (made || !deadline->passed || self->canceled_) co_return made;
+    co_return Error{Errno::timedout, "not connected within " + std::to_string(timeout.count()) + " ms"};
   }
 
   static Task<Result<std::vector<Endpoint>>> proxy_addresses(Self self) {
@@ -129,9 +174,16 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
     if (!name) co_return std::vector<Endpoint>(1, proxy);
     asio::cancellation_signal stop;
     if (!self->on_cancel([&stop] { stop.emit(asio::cancellation_type::terminal); })) co_return canceled();
-    auto answer = co_await self->path_->proxy_resolver->resolve(name->name, stop.slot());
+    // One family's addresses will do: a proxy that is there is there under each of them.
+    Result<Answer> enough = canceled();
+    const Resolver::Early early = [&enough, &stop](const Answer& first) {
+      enough = first;
+      stop.emit(asio::cancellation_type::terminal);
+    };
+    auto answer = co_await self->path_->proxy_resolver->resolve(name->name, stop.slot(), early);
     self->stop_ = nullptr;
     if (self->canceled_) co_return canceled();
+    if (enough) answer = std::move(enough);
     if (!answer) co_return self->of_proxy(answer.error());
     std::vector<Endpoint> addresses;
     for (const policy::IpAddress& address : answer->addresses) {
@@ -148,9 +200,12 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
 
   const Loop loop_;
   const std::shared_ptr<const Path> path_;
-  const std::vector<Endpoint> targets_;
+  std::vector<Endpoint> targets_;
+  Targets which_;
+  std::shared_ptr<Dial> race_;  // for the targets, without a proxy
   const Endpoint asked_;
   std::shared_ptr<Bound> bound_;
+  Event added_;                 // add(), or cancel()
   std::function<void()> stop_;  // ends the step under way
   bool canceled_ = false;
 };
@@ -158,8 +213,9 @@ class PathDial final : public Dial, public std::enable_shared_from_this<PathDial
 }  // namespace
 
 std::shared_ptr<Dial> dial_path(Loop loop, std::shared_ptr<const Path> path, std::vector<Endpoint> targets,
-                                Endpoint asked, std::shared_ptr<Bound> bound) {
-  return std::make_shared<PathDial>(loop, std::move(path), std::move(targets), std::move(asked), std::move(bound));
+                                Targets which, Endpoint asked, std::shared_ptr<Bound> bound) {
+  return std::make_shared<PathDial>(loop, std::move(path), std::move(targets), which, std::move(asked),
+                                    std::move(bound));
 }
 
 }  // namespace wasi_netd::net

@@ -5,10 +5,13 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/un.h>
+
+#include "policy/printable.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -32,10 +35,15 @@ std::string zone_of(uint32_t scope) {
   return std::to_string(scope);
 }
 
+// What a peer chose may be any bytes. A name that is no plain text is none: rules, records and messages are text.
 policy::UnixEndpoint unix_endpoint(const sockaddr_un& address, socklen_t size) {
   if (size <= kPathOffset) return {};
   size_t length = size - kPathOffset;
-  if (address.sun_path[0] == '\0') return {std::string(address.sun_path + 1, length - 1), true};
+  if (address.sun_path[0] == '\0') {
+    std::string name(address.sun_path + 1, length - 1);
+    if (!policy::is_printable(name)) return {};
+    return {std::move(name), true};
+  }
   std::string path(address.sun_path, strnlen(address.sun_path, length));
   if (!policy::is_normal_path(path) || path.starts_with("/proc/")) return {};
   return {path, false};

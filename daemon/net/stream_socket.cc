@@ -84,7 +84,7 @@ Result<size_t> StreamSocket::settle_write(int error, size_t bytes, size_t wanted
     write_hint_.insist();
     return system_error(error, "write");
   }
-  write_ended_ = true;
+  write_ended_ = peer_gone_ = true;
   disturb();
   if (error == EPIPE) return system_error(error, "write");
   if (!failure_) failure_ = errno_from_system(error);

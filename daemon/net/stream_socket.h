@@ -28,6 +28,7 @@ class StreamSocket final : public Connection, public Stream, public std::enable_
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override;
   void cancel() override;
+  bool peer_gone() const override { return peer_gone_; }
   Status shutdown_write() override;
   Status shutdown_read() override;
 
@@ -71,6 +72,7 @@ class StreamSocket final : public Connection, public Stream, public std::enable_
   bool closed_ = false;           // by us: abort() or the end of finish()
   bool read_ended_ = false;       // the peer's orderly end was read
   bool write_ended_ = false;      // shutdown_write(), or the peer takes no more
+  bool peer_gone_ = false;        // a write was told so
   std::optional<Errno> failure_;  // what broke the connection, whichever half was told
   Hint read_hint_{false};
   Hint write_hint_{true};

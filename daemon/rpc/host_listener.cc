@@ -2,8 +2,8 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <unistd.h>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
@@ -92,11 +92,7 @@ void HostListener::close() {
 
 void HostListener::cut_all() {
   close();
-  for (auto& [id, host] : hosts_) {
-    shutdown(host.fd, SHUT_RDWR);
-    ::close(host.fd);
-  }
-  hosts_.clear();
+  for (auto& [id, host] : hosts_) host->cut();
   boost::system::error_code ignored;
   hangups_.close(ignored);
 }
@@ -132,24 +128,28 @@ void HostListener::admit(Socket socket) {
     tenant_.audit().quota({tenant_.name(), {}, {}, {}}, "host_connections", tenant_.host_connections_quota().used());
     return;
   }
-  const int watched = fcntl(socket.native_handle(), F_DUPFD_CLOEXEC, 0);
-  if (watched < 0) {
-    spdlog::warn("{}: {}", path_, std::strerror(errno));
+  net::UniqueFd grpc_end;
+  auto host = HostRelay::make(tenant_, std::move(socket), std::move(*charge), grpc_end);
+  if (!host) {
+    spdlog::warn("{}: {}", path_, host.error().detail);
     return;
   }
   const uint64_t id = next_host_++;
   epoll_event event{};
   event.events = EPOLLRDHUP | EPOLLET;  // EPOLLHUP and EPOLLERR are always on
   event.data.u64 = id;
-  if (epoll_ctl(hangups_.native_handle(), EPOLL_CTL_ADD, watched, &event) != 0) {
+  if (epoll_ctl(hangups_.native_handle(), EPOLL_CTL_ADD, (*host)->host_fd(), &event) != 0) {
     spdlog::warn("{}: epoll_ctl: {}", path_, std::strerror(errno));
-    ::close(watched);
     return;
   }
-  hosts_.emplace(id, Host{watched, std::move(*charge)});
-  boost::system::error_code ignored;
-  socket.native_non_blocking(true, ignored);  // gRPC reads until EAGAIN
-  admit_(socket.release());
+  hosts_.emplace(id, *host);
+  (*host)->start([weak = weak_from_this(), id](const char* violation) {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (violation) self->tell_cut(violation);
+    self->hosts_.erase(id);
+  });
+  admit_(grpc_end.release());
 }
 
 // Anybody on the machine can knock, as fast as they like: the log says so at once, and then once a second of the last
@@ -174,6 +174,18 @@ void HostListener::tell_refused() {
   });
 }
 
+// It can come back and do it again, as fast as it likes.
+void HostListener::tell_cut(const char* violation) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_cut_told_) {
+    ++cuts_left_out_;
+    return;
+  }
+  next_cut_told_ = now + kQuiet;
+  spdlog::warn("{}: a host was cut off: {} ({} before it without a word)", tenant_.name(), violation,
+               std::exchange(cuts_left_out_, 0));
+}
+
 Task<void> HostListener::run_watch(std::shared_ptr<HostListener> self) {
   while (self->hangups_.is_open()) {
     auto [ec] = co_await self->hangups_.async_wait(Descriptor::wait_read, net::kTuple);
@@ -188,8 +200,7 @@ void HostListener::reap() {
   for (int i = 0; i < count; ++i) {
     const auto host = hosts_.find(events[i].data.u64);
     if (host == hosts_.end()) continue;
-    ::close(host->second.fd);  // leaves the epoll set with it
-    hosts_.erase(host);
+    host->second->host_ended();
   }
 }
 

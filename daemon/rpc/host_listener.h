@@ -2,9 +2,9 @@
 // The tenant's Unix socket: accepts Wasm hosts, asks the kernel who they are, and hands those the policy admits to the
 // tenant's gRPC server.
 //
-// Socket mode is 0666: not the file but SO_PEERCRED decides (a daemon that is not root cannot chown). Of each admitted
-// connection a duplicate descriptor is kept: it tells when the host is gone, and shutting it down cuts the host off.
-// The duplicates hang in an epoll set of their own that reports hang-ups only, so that traffic does not wake the loop.
+// Socket mode is 0666: not the file but SO_PEERCRED decides (a daemon that is not root cannot chown). gRPC never has an
+// admitted host's socket but one end of a HostRelay, so a host is cut off by ending its relay. The hosts' sockets hang
+// in an epoll set of their own that reports hang-ups only: a relay that has stopped reading would not see them.
 // The tenant's loop.
 #include <chrono>
 #include <functional>
@@ -21,6 +21,7 @@
 #include "daemon/base/event.h"
 #include "daemon/base/quota.h"
 #include "daemon/broker/tenant.h"
+#include "daemon/rpc/host_relay.h"
 
 namespace wasi_netd::rpc {
 
@@ -28,7 +29,7 @@ using net::Task;
 
 class HostListener : public std::enable_shared_from_this<HostListener> {
  public:
-  // Takes an admitted host's descriptor.
+  // Takes the descriptor that is gRPC's for an admitted host.
   using Admit = std::function<void(int fd)>;
 
   // Binds `path`, replacing a socket that nobody listens on any more. addrinuse: somebody does.
@@ -44,13 +45,9 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   size_t host_count() const { return hosts_.size(); }
 
  private:
-  using Socket = boost::asio::basic_stream_socket<boost::asio::local::stream_protocol, net::Loop>;
+  using Socket = HostRelay::Socket;
   using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::local::stream_protocol, net::Loop>;
   using Descriptor = boost::asio::posix::basic_stream_descriptor<net::Loop>;
-  struct Host {
-    int fd;  // the duplicate
-    Charge charge;
-  };
 
   HostListener(broker::Tenant&, std::string path, Admit);
   static Task<void> run_accept(std::shared_ptr<HostListener> self);
@@ -58,19 +55,22 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   void admit(Socket socket);
   void refuse(const ucred& peer);
   void tell_refused();
+  void tell_cut(const char* violation);
   void reap();
 
   broker::Tenant& tenant_;
   const std::string path_;
   Admit admit_;
   Acceptor acceptor_;
-  Descriptor hangups_;  // the epoll set
-  std::unordered_map<uint64_t, Host> hosts_;
+  Descriptor hangups_;                                              // the epoll set
+  std::unordered_map<uint64_t, std::shared_ptr<HostRelay>> hosts_;  // until gRPC has let go of them
   uint64_t next_host_ = 0;
   Timer quiet_end_;
   bool quiet_ = false;    // until quiet_end_ no record of a refusal
   uint64_t refused_ = 0;  // without a record so far
   ucred last_refused_{};
+  std::chrono::steady_clock::time_point next_cut_told_{};
+  uint64_t cuts_left_out_ = 0;
   uint64_t device_ = 0, inode_ = 0;  // of the socket file, so that close() removes no other
 };
 

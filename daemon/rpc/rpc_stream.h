@@ -61,17 +61,25 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
     co_return co_await read();
   }
   // Completes when gRPC has taken the message past flow control, so at most one message of a call waits in the process.
-  // False: dead or finished. Two writers at most; the second waits for the first.
+  // False: dead or finished. Two writers at most; who waits has the next turn, however soon the other comes again.
   Task<bool> write(const Out& out) {
-    while (writing_) co_await write_free_.wait();
-    if (finish_ || done_) co_return false;
-    writing_ = true;
-    this->StartWrite(&out);
-    co_await write_done_.wait();
+    if (std::exchange(writing_, true)) {
+      WASI_NETD_CHECK(!std::exchange(next_waits_, true), "three writers on one rpc");
+      co_await write_turn_.wait();
+    }
+    bool ok = !finish_ && !done_;
+    if (ok) {
+      this->StartWrite(&out);
+      co_await write_done_.wait();
+      ok = write_ok_;
+    }
+    if (std::exchange(next_waits_, false)) {
+      write_turn_.set();  // writing_ goes with it
+      co_return ok;
+    }
     writing_ = false;
-    write_free_.set();
     if (finish_ && !finished_) send_finish();
-    co_return write_ok_;
+    co_return ok;
   }
   // Once is enough; later calls change nothing. Waits for a write in flight (gRPC forbids Finish beside one).
   void finish(grpc::Status status) {
@@ -96,7 +104,7 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
         context_(context),
         read_done_(loop),
         write_done_(loop),
-        write_free_(loop) {}
+        write_turn_(loop) {}
 
   void send_finish() {
     finished_ = true;
@@ -129,8 +137,10 @@ class RpcStream final : public grpc::ServerBidiReactor<In, Out> {
   grpc::CallbackServerContext* const context_;  // gRPC's; gone after OnDone
   std::shared_ptr<RpcStream> self_;
   In in_;
-  Event read_done_, write_done_, write_free_;
-  bool read_ok_ = false, write_ok_ = false, writing_ = false, finished_ = false, cancelled_ = false, done_ = false;
+  Event read_done_, write_done_, write_turn_;
+  bool read_ok_ = false, write_ok_ = false, finished_ = false, cancelled_ = false, done_ = false;
+  bool writing_ = false;     // somebody has the turn
+  bool next_waits_ = false;  // for write_turn_
   std::optional<grpc::Status> finish_;
   std::function<void()> on_cancel_;
 };

@@ -14,6 +14,10 @@ using Rpc = RpcStream<v1::SessionRequest, v1::SessionEvent>;
 // kEnd.
 Task<void> read_requests(std::shared_ptr<Rpc> rpc, std::shared_ptr<Session> session) {
   while (const v1::SessionRequest* request = co_await rpc->read()) {
+    if (request->has_closed()) {
+      if (const auto stream = Token::parse(request->closed())) session->stream_closed(*stream);
+      continue;
+    }
     if (!request->has_end()) break;  // a second hello: no correct shim sends it
     co_await session->end(session->tenant().linger());
     co_return;
@@ -33,7 +37,11 @@ Task<grpc::Status> tell_events(std::shared_ptr<Rpc> rpc, std::shared_ptr<Session
         break;
       case SessionEvent::Kind::kPassingError:
         message.mutable_passing_error()->set_stream(event.handle.raw());
-        message.mutable_passing_error()->set_error(to_proto(event.passing));
+        message.mutable_passing_error()->set_error(to_proto(event.error));
+        break;
+      case SessionEvent::Kind::kWriteEnded:
+        message.mutable_write_ended()->set_stream(event.handle.raw());
+        message.mutable_write_ended()->set_error(to_proto(event.error));
         break;
       case SessionEvent::Kind::kReady:
         message.mutable_ready()->set_handle(event.handle.raw());

@@ -1,6 +1,7 @@
 #include "daemon/rpc/transfer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/broker/calls.h"
 #include "daemon/rpc/messages.h"
@@ -43,6 +44,8 @@ class Chunk {
   size_t size_ = kSmallestChunk;
 };
 
+// The socket is read for who may read and for who wants nothing of it (`discard`); else what the peer sends stays
+// there.
 Task<void> down(TransferPtr transfer) {
   Chunk chunk(transfer->session->buffers_quota());
   v1::TransferReply reply;
@@ -53,8 +56,9 @@ Task<void> down(TransferPtr transfer) {
     auto got = co_await transfer->stream->read_some(room);
     if (transfer->closed) break;
     if (transfer->discard && got && *got != 0) continue;  // the peer must not be held back by what nobody wants
-    if (got && *got != 0) {
-      if (auto allowed = may(*transfer, right::fd_read); !allowed) got = allowed.error();
+    if (got && *got != 0 && !may(*transfer, right::fd_read)) {
+      transfer->down_started = false;
+      break;
     }
     if (!got || *got == 0) {
       v1::TransferReply last;
@@ -74,11 +78,16 @@ Task<void> down(TransferPtr transfer) {
   transfer->down_over.set();
 }
 
+void start_down(const TransferPtr& transfer) {
+  if (std::exchange(transfer->down_started, true)) return;
+  auto flow = transfer->stream->of_datagrams() ? pass_datagrams(transfer) : down(transfer);
+  transfer->down_running = transfer->session->tenant().spawn(std::move(flow));
+}
+
 // Writing is over, with bytes undelivered.
-Task<void> lose(TransferPtr transfer, Error why) {
-  const Errno code = why.code;
-  transfer->lost = std::move(why);
-  co_await tell_write_error(transfer, code);
+void lose(Transfer& transfer, Error why) {
+  tell_write_ended(transfer, why.code);
+  transfer.lost = std::move(why);
 }
 
 // False: writing is over (told to the host).
@@ -87,7 +96,7 @@ Task<bool> write_all(TransferPtr transfer, const std::string& data) {
   while (done < data.size()) {
     auto sent = co_await transfer->stream->write_some(boost::asio::buffer(data.data() + done, data.size() - done));
     if (!sent) {
-      co_await lose(transfer, sent.error());
+      lose(*transfer, sent.error());
       co_return false;
     }
     done += *sent;
@@ -95,10 +104,12 @@ Task<bool> write_all(TransferPtr transfer, const std::string& data) {
   co_return true;
 }
 
-// False: there is something that the peer must not take for complete, so it sees a reset.
+// False: there is something that the peer must not take for complete, so it sees a reset. One that is gone takes
+// nothing for anything, and what it sent before may still be read.
 bool may_end_in_order(Transfer& transfer) {
-  if (transfer.lost) transfer.stream->connection().abort(*transfer.lost);
-  return !transfer.lost;
+  if (!transfer.lost || transfer.stream->peer_gone()) return true;
+  transfer.stream->connection().abort({Errno::connreset, "bytes of the guest were lost: " + transfer.lost->detail});
+  return false;
 }
 
 // A frame cannot be refused, so what the handle lacks already is taken as left out.
@@ -121,7 +132,7 @@ Task<grpc::Status> up(TransferPtr transfer) {
         if (!writable) break;
         if (const auto allowed = may(*transfer, right::fd_write); !allowed) {
           writable = false;
-          co_await tell_write_error(transfer, allowed.error().code);
+          tell_write_ended(*transfer, allowed.error().code);
         } else {
           writable = co_await send_datagrams(transfer, request->datagrams());
         }
@@ -132,7 +143,7 @@ Task<grpc::Status> up(TransferPtr transfer) {
         if (!writable) break;
         if (const auto allowed = may(*transfer, right::fd_write); !allowed) {
           writable = false;
-          co_await lose(transfer, allowed.error());
+          lose(*transfer, allowed.error());
         } else {
           writable = co_await write_all(transfer, request->data());
         }
@@ -140,14 +151,17 @@ Task<grpc::Status> up(TransferPtr transfer) {
       }
       case v1::TransferRequest::kFin:
         if (const auto allowed = may(*transfer, right::sock_shutdown); !allowed) {
-          co_await tell_write_error(transfer, allowed.error().code);
+          tell_write_ended(*transfer, allowed.error().code);
         } else if (may_end_in_order(*transfer)) {
           (void)transfer->stream->shutdown(false, true);  // an error is the stream's: the down flow tells it
         }
         writable = false;
         break;
       case v1::TransferRequest::kStopReading:
-        if (may(*transfer, right::sock_shutdown)) transfer->discard = true;
+        if (may(*transfer, right::sock_shutdown)) {
+          transfer->discard = true;
+          start_down(transfer);
+        }
         break;
       case v1::TransferRequest::kNarrow:
         narrow(*transfer, request->narrow());
@@ -172,7 +186,7 @@ Task<void> join_down(TransferPtr transfer) {
   patience.async_wait([rpc = transfer->rpc](boost::system::error_code ec) {
     if (!ec) rpc->cut();
   });
-  co_await transfer->down_over.wait();
+  while (transfer->down_running) co_await transfer->down_over.wait();
 }
 
 Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const v1::TransferOpen& open) {
@@ -183,6 +197,10 @@ Result<std::shared_ptr<Stream>> attach(Tenant& tenant, Transfer& transfer, const
   transfer.handle = *handle;
   auto stream = transfer.session->find<Stream>(*handle, broker::Kind::kStream, 0);
   if (!stream) return stream.error();
+  // Who may do nothing with the stream must not keep others from it, nor reset it.
+  if (!may(transfer, right::fd_read) && !may(transfer, right::fd_write) && !may(transfer, right::sock_shutdown)) {
+    return Error{Errno::notcapable, "right missing"};
+  }
   auto entered = (*stream)->enter_transfer(*handle, [rpc = transfer.rpc] { rpc->cut(); });
   if (!entered) return entered.error();
   return *stream;
@@ -208,11 +226,7 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
   const bool told = co_await transfer->rpc->write(opened);
   if (!stream) co_return grpc::Status::OK;
 
-  // Without the right to read, the socket is not read: what the peer sends stays there.
-  const bool may_read = transfer->session->find(transfer->handle, right::fd_read).has_value();
-  if (told && may_read) {
-    transfer->down_running = tenant.spawn(transfer->stream->of_datagrams() ? pass_datagrams(transfer) : down(transfer));
-  }
+  if (told && may(*transfer, right::fd_read)) start_down(transfer);
   // A host that dies is noticed although the peer takes no bytes: the peer must not take half an upload for a whole
   // one.
   const auto reset = [stream = transfer->stream] {
@@ -229,7 +243,7 @@ Task<grpc::Status> serve(TransferPtr transfer, Tenant& tenant) {
     // A host that broke off takes no frame any more; one that sent nonsense is told so.
     if (status.error_code() == grpc::StatusCode::CANCELLED) transfer->rpc->cut();
   }
-  if (transfer->down_running) co_await join_down(transfer);
+  co_await join_down(transfer);
   co_return status;
 }
 
@@ -239,12 +253,6 @@ Task<void> run(TransferPtr transfer, Tenant& tenant) {
 }
 
 }  // namespace
-
-Task<void> tell_write_error(TransferPtr transfer, Errno error) {
-  v1::TransferReply reply;
-  reply.set_write_error(to_proto(error));
-  (void)co_await transfer->rpc->write(reply);
-}
 
 grpc::ServerBidiReactor<v1::TransferRequest, v1::TransferReply>* start_transfer(Tenant& tenant,
                                                                                 grpc::CallbackServerContext* context,

@@ -90,6 +90,10 @@ Task<void> pass_datagrams(TransferPtr transfer) {
   while (!transfer->closed) {
     auto ready = co_await transfer->stream->wait_readable();
     if (transfer->closed) break;
+    if (!transfer->discard && !may(*transfer, right::fd_read)) {
+      transfer->down_started = false;
+      break;
+    }
     v1::Datagrams& datagrams = *frame.mutable_datagrams();
     datagrams.Clear();
     Gathered got = gather(*transfer, size, datagrams);
@@ -102,12 +106,6 @@ Task<void> pass_datagrams(TransferPtr transfer) {
       got.error.reset();
     }
     if (datagrams.data_size() != 0 && !transfer->discard) {
-      if (auto allowed = may(*transfer, right::fd_read); !allowed) {
-        v1::TransferReply last;
-        last.set_error(to_proto(allowed.error().code));
-        (void)co_await transfer->rpc->write(last);
-        break;
-      }
       if (!co_await transfer->rpc->write(frame)) break;
     }
     if (got.bytes <= kSmallestChunk) size.shrink();
@@ -147,7 +145,7 @@ Task<bool> send_datagrams(TransferPtr transfer, const v1::Datagrams& datagrams) 
     if (transfer->stream->over(error)) {
       // A Unix peer that has gone is refused first, and is no peer any more after that.
       if (passing) tell_passing_error(*transfer, passing->code);
-      co_await tell_write_error(transfer, error.code);
+      tell_write_ended(*transfer, error.code);
       co_return false;
     }
     if (++failures >= kAttempts || error.code == Errno::msgsize) {

@@ -17,7 +17,7 @@ struct Transfer {
   std::shared_ptr<broker::Session> session;
   Token handle;
   std::shared_ptr<broker::Stream> stream;
-  bool down_running = false;
+  bool down_started = false, down_running = false;
   bool discard = false;  // the guest reads no more, but goes on writing
   bool closed = false;   // the handle is gone
   // Why bytes of the guest were dropped. An orderly end behind them would pass off half an upload for a whole one.
@@ -33,8 +33,10 @@ inline Status may(const Transfer& transfer, RightSet right) {
   return {};
 }
 
-// Writing is over.
-Task<void> tell_write_error(TransferPtr, Errno);
+// Writing is over. Not in a frame: that would wait behind bytes which the guest may not be reading.
+inline void tell_write_ended(const Transfer& transfer, Errno error) {
+  transfer.session->tell_write_ended(transfer.handle, error);
+}
 
 // ---- datagrams
 // More than kMaxDatagrams of them or kChunk bytes: no.

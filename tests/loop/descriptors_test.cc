@@ -5,8 +5,8 @@
 #include <initializer_list>
 #include <string>
 
-#include "tests/loop/dns_server.h"
 #include "tests/loop/loop_test.h"
+#include "tests/support/dns_server.h"
 
 namespace wasi_netd::net {
 namespace {

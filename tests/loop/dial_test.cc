@@ -7,6 +7,7 @@
 
 #include "daemon/net/dial_order.h"
 #include "tests/loop/loop_test.h"
+#include "tests/loop/unanswering.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -47,30 +48,6 @@ class Dialling : public LoopTest {
   Endpoint refused_ = ip("127.0.0.1", refusing_.local_port());
   test::NativeSocket server_ = test::native_listen(test::native_ip("127.0.0.1", 0));
   Endpoint good_ = ip("127.0.0.1", server_.local_port());
-};
-
-// A listener whose backlog is full leaves a further attempt unanswered.
-class Unanswering {
- public:
-  static constexpr int kAnswerOnLoopbackMs = 200;
-  Unanswering() {
-    for (int i = 0; i < 64; ++i) {
-      auto filler = test::native_socket(address_);
-      ::fcntl(filler.fd(), F_SETFL, O_NONBLOCK);
-      (void)::connect(filler.fd(), address_.get(), address_.size);
-      pollfd connected = {filler.fd(), POLLOUT, 0};
-      bool accepted = ::poll(&connected, 1, kAnswerOnLoopbackMs) == 1;
-      fillers_.push_back(std::move(filler));
-      if (!accepted) return;
-    }
-    throw std::runtime_error("the backlog does not fill up");
-  }
-  Endpoint endpoint() const { return ip("127.0.0.1", listener_.local_port()); }
-
- private:
-  test::NativeSocket listener_ = test::native_listen(test::native_ip("127.0.0.1", 0), 0);
-  test::NativeAddress address_ = test::native_ip("127.0.0.1", listener_.local_port());
-  std::vector<test::NativeSocket> fillers_;
 };
 
 TEST_F(Dialling, TellsWhyAnAddressRefused) {
@@ -162,6 +139,59 @@ TEST_F(Dialling, StopsTryingOnceOneConnected) {
   ASSERT_TRUE(connection);
   EXPECT_EQ((*connection)->peer_endpoint(), good_);
   pollfd nobody = {third.fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&nobody, 1, 0), 0);
+}
+
+TEST_F(Dialling, WaitsForTheRestOfTheAddresses) {
+  Unanswering silent;
+  for (const auto& first : {refused_, silent.endpoint()}) {
+    auto race = dial_stream(loop(), {first}, Targets::kMore);
+    auto dialling = start(race->run());
+    run_ready();
+    EXPECT_FALSE(dialling->done());
+    race->add({good_});
+    auto connection = finish(dialling);
+    ASSERT_TRUE(connection);
+    EXPECT_EQ((*connection)->peer_endpoint(), good_);
+  }
+}
+
+TEST_F(Dialling, EndsWhenTheRestIsNothingOrFailsToo) {
+  for (const auto& rest : {std::vector<Endpoint>{}, std::vector<Endpoint>{ip("255.255.255.255", 1)}}) {
+    auto race = dial_stream(loop(), {refused_}, Targets::kMore);
+    auto dialling = start(race->run());
+    run_ready();
+    race->add(rest);
+    EXPECT_EQ(code_of(finish(dialling)), rest.empty() ? Errno::connrefused : Errno::netunreach);
+  }
+}
+
+TEST_F(Dialling, TriesTheRestNextAndSixteenInAll) {
+  Unanswering silent;
+  std::vector<Endpoint> first(15, silent.endpoint());
+  auto race = dial_stream(loop(), first, Targets::kMore);
+  auto dialling = start(race->run());
+  auto second = test::native_listen(test::native_ip("127.0.0.1", 0));
+  race->add({good_, ip("127.0.0.1", second.local_port())});
+  const auto connection = finish(dialling);
+  ASSERT_TRUE(connection);
+  EXPECT_EQ((*connection)->peer_endpoint(), good_);
+
+  auto bounded = dial_stream(loop(), std::vector<Endpoint>(16, refused_), Targets::kMore);
+  auto running = start(bounded->run());
+  run_ready();
+  bounded->add({good_});
+  EXPECT_EQ(code_of(finish(running)), Errno::connrefused);
+}
+
+TEST_F(Dialling, EndsWhenCanceledBeforeTheRestCame) {
+  auto race = dial_stream(loop(), {refused_}, Targets::kMore);
+  auto dialling = start(race->run());
+  run_ready();
+  race->cancel();
+  EXPECT_EQ(code_of(finish(dialling)), Errno::canceled);
+  race->add({good_});
+  pollfd nobody = {server_.fd(), POLLIN, 0};
   EXPECT_EQ(::poll(&nobody, 1, 0), 0);
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/loop/dns_server.h"
 #include "tests/loop/loop_test.h"
+#include "tests/support/dns_server.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -345,6 +345,11 @@ TEST_F(SystemDns, KnowsLocalhostWithoutAsking) {
   auto asking = make_resolver(loop(), {{}, seconds(5), kIpv4Only});
   EXPECT_EQ(texts_of(*run(asking->resolve("localhost"))), std::vector<std::string>{"127.0.0.1"});
   asking->close();
+  auto asking_both = make_resolver(loop(), {{}, seconds(5), kBoth});
+  for (const auto& text : texts_of(*run(asking_both->resolve("localhost")))) {
+    EXPECT_TRUE(text == "127.0.0.1" || text == "::1") << text;
+  }
+  asking_both->close();
 }
 
 // Out of descriptors, c-ares would go on with 127.0.0.1 and never look again.

@@ -56,8 +56,18 @@ TEST(SocketAddresses, OfUnixNamesKeepEveryByteThatFits) {
   const std::string longest = "/" + std::string(106, 'x');
   EXPECT_EQ(endpoint_of(*unix_address(longest, false)), unix_path(longest));
   EXPECT_EQ(code_of(unix_address(longest + "x", false)), Errno::nametoolong);
-  const std::string abstract("a\0b", 3);
+  const std::string abstract = "\u00e4 b";
   EXPECT_EQ(endpoint_of(*unix_address(abstract, true)), unix_abstract(abstract));
+}
+
+TEST(SocketAddresses, OfUnixNamesThatAreNoPlainTextAreUnnamed) {
+  using namespace std::string_literals;
+  for (const std::string& name : {"rv\xff\xfe"s, "a\nb"s, "a\0b"s, "a\x7f"s, "\xc2\x85"s, "\xed\xa0\x80"s}) {
+    EXPECT_EQ(endpoint_of(*unix_address(name, true)), Endpoint(policy::UnixEndpoint{})) << testing::PrintToString(name);
+    if (name.find('\0') != std::string::npos) continue;  // the end of a path
+    EXPECT_EQ(endpoint_of(*unix_address("/" + name, false)), Endpoint(policy::UnixEndpoint{}))
+        << testing::PrintToString(name);
+  }
 }
 
 TEST(SocketAddresses, AreTheSameOnlyWithAddressZoneAndPort) {

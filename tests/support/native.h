@@ -206,6 +206,12 @@ inline NativeSocket native_connect(const NativeAddress& address) {
   if (::connect(socket.fd(), address.get(), address.size) != 0) throw_errno("connect");
   return socket;
 }
+// Two sockets that are each other's peers.
+inline std::pair<NativeSocket, NativeSocket> native_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
+  return {NativeSocket(ends[0]), NativeSocket(ends[1])};
+}
 
 // A directory of the test's own, short enough for socket paths, removed with all in it.
 class TemporaryDirectory {

@@ -1,5 +1,7 @@
 // bind_datagram and dial_datagram: from an address to a socket.
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include <netinet/in.h>
@@ -47,26 +49,45 @@ Result<BoundPath> bind_unix(int fd, const policy::UnixEndpoint& endpoint) {
 
 class DatagramDial final : public Dial, public std::enable_shared_from_this<DatagramDial> {
  public:
-  DatagramDial(Loop loop, std::vector<Endpoint> targets, DatagramOptions options)
-      : loop_(loop), targets_(std::move(targets)), options_(std::move(options)) {}
+  DatagramDial(Loop loop, std::vector<Endpoint> targets, Targets which, DatagramOptions options,
+               std::shared_ptr<Bound> bound)
+      : loop_(loop),
+        targets_(std::move(targets)),
+        which_(which),
+        options_(std::move(options)),
+        bound_(std::move(bound)),
+        added_(loop) {}
 
   Task<Result<std::shared_ptr<Connection>>> run() override { return run_task(shared_from_this()); }
-  void cancel() override { canceled_ = true; }
+
+  void cancel() override {
+    canceled_ = true;
+    if (bound_) bound_->close();
+    added_.set();
+  }
+
+  void add(std::vector<Endpoint> targets) override {
+    which_ = Targets::kAll;
+    std::ranges::move(targets, std::back_inserter(targets_));
+    added_.set();
+  }
 
  private:
   static Task<Result<std::shared_ptr<Connection>>> run_task(std::shared_ptr<DatagramDial> self) {
-    if (self->canceled_) co_return canceled();
-    co_return self->connect_first();
-  }
-
-  Result<std::shared_ptr<Connection>> connect_first() {
     Error last{Errno::inval, "no address to connect to"};
-    for (const Endpoint& target : targets_) {
-      auto connected = connect(target);
-      if (connected) return std::shared_ptr<Connection>(std::move(*connected));
+    for (size_t next = 0;;) {
+      if (self->canceled_) co_return canceled();
+      if (next == self->targets_.size()) {
+        if (self->which_ == Targets::kAll) co_return last;
+        co_await self->added_.wait();
+        continue;
+      }
+      const Endpoint target = self->targets_[next++];
+      if (self->bound_) co_return co_await self->bound_->connect(target);  // it is used up
+      auto connected = self->connect(target);
+      if (connected) co_return std::shared_ptr<Connection>(std::move(*connected));
       last = connected.error();
     }
-    return last;
   }
 
   Result<std::shared_ptr<ConnectedDatagrams>> connect(const Endpoint& target) {
@@ -78,8 +99,11 @@ class DatagramDial final : public Dial, public std::enable_shared_from_this<Data
   }
 
   const Loop loop_;
-  const std::vector<Endpoint> targets_;
+  std::vector<Endpoint> targets_;
+  Targets which_;
   const DatagramOptions options_;
+  const std::shared_ptr<Bound> bound_;
+  Event added_;
   bool canceled_ = false;
 };
 
@@ -112,8 +136,9 @@ Result<std::shared_ptr<DatagramBound>> bind_datagram(Loop loop, const Endpoint& 
                                                                                std::move(path), std::move(options)));
 }
 
-std::shared_ptr<Dial> dial_datagram(Loop loop, std::vector<Endpoint> targets, DatagramOptions options) {
-  return std::make_shared<DatagramDial>(loop, std::move(targets), std::move(options));
+std::shared_ptr<Dial> dial_datagram(Loop loop, std::vector<Endpoint> targets, Targets which, DatagramOptions options,
+                                    std::shared_ptr<Bound> bound) {
+  return std::make_shared<DatagramDial>(loop, std::move(targets), which, std::move(options), std::move(bound));
 }
 
 }  // namespace wasi_netd::net

@@ -24,7 +24,8 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/net/proxy/secret.h"
+#include "daemon/base/error.h"
+#include "daemon/net/secret.h"
 #include "policy/address.h"
 
 namespace wasi_netd::net {

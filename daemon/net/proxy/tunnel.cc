@@ -8,6 +8,7 @@
 
 #include "daemon/base/event.h"
 #include "daemon/net/proxy/http_connect.h"
+#include "daemon/net/proxy/password.h"
 #include "daemon/net/proxy/socks5.h"
 #include "daemon/net/proxy/tunnel_connection.h"
 

@@ -20,6 +20,7 @@ class TunnelConnection final : public Connection, public Stream, public std::ena
   Endpoint local_endpoint() const override { return to_proxy_->local_endpoint(); }
   Endpoint peer_endpoint() const override { return target_; }
   Result<std::shared_ptr<Stream>> take_stream() override;
+  uint64_t memory() const override { return to_proxy_->memory() + early_.capacity(); }
   Status set_option(Option option, uint32_t value) override { return to_proxy_->set_option(option, value); }
   Result<uint32_t> get_option(Option option) const override { return to_proxy_->get_option(option); }
   // Both drop the early bytes, as they drop what has arrived and was not read.
@@ -33,6 +34,7 @@ class TunnelConnection final : public Connection, public Stream, public std::ena
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override { return stream_->wait_writable(); }
   void cancel() override { stream_->cancel(); }
+  bool peer_gone() const override { return stream_->peer_gone(); }
   Status shutdown_write() override { return stream_->shutdown_write(); }
   Status shutdown_read() override { return stream_->shutdown_read(); }
 

@@ -1,6 +1,7 @@
 // tls_connect and tls_accept: what is particular to either side of a handshake.
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <openssl/err.h>
@@ -9,6 +10,7 @@
 #include "daemon/net/tls/generation.h"
 #include "daemon/net/tls/stream.h"
 #include "daemon/net/tls/tls.h"
+#include "policy/printable.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -62,11 +64,10 @@ std::string subject_of(const X509* certificate) {
   }
   char* bytes = nullptr;
   const long size = BIO_get_mem_data(text.get(), &bytes);
-  std::string subject(bytes, static_cast<size_t>(size));
-  // GENERAL_NAME_print passes them through, and a line break would forge a line of what guests are told.
-  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  std::replace_if(subject.begin(), subject.end(), is_control, '?');
-  return subject;
+  const std::string_view subject(bytes, static_cast<size_t>(size));
+  // GENERAL_NAME_print passes any byte through: a line break would forge a line of what guests are told, and what is
+  // not UTF-8 would break the message that tells it.
+  return policy::printable(subject);
 }
 
 ConnectionInfo info_of(const SSL* ssl, std::string peer_name) {

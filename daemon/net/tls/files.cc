@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
-#include <unistd.h>
-
-#include <openssl/crypto.h>
 
 #include "daemon/net/unique_fd.h"
 
@@ -25,8 +22,6 @@ bool is_settled(const timespec& time) {
 }
 
 }  // namespace
-
-SecretBytes::~SecretBytes() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
 
 bool WatchedFiles::Stamp::operator==(const Stamp& other) const {
   return error == other.error && device == other.device && inode == other.inode && size == other.size &&
@@ -59,17 +54,12 @@ Result<WatchedFiles::Content> WatchedFiles::read(const std::string& path) {
   watch(path, stamp_of(status));
   if (!S_ISREG(status.st_mode)) return Error{Errno::inval, path + ": not a regular file"};
   if (status.st_size > kLargest) return Error{Errno::fbig, path + ": larger than 16 MiB"};
-  Content content{SecretBytes(static_cast<size_t>(status.st_size)), status.st_mode};
-  size_t have = 0;
-  while (have < content.bytes.view().size()) {
-    const ssize_t n = ::read(file.get(), content.bytes.data() + have, content.bytes.view().size() - have);
-    if (n < 0 && errno == EINTR) continue;
+  Content content{Secret(static_cast<size_t>(status.st_size)), status.st_mode};
+  for (;;) {
+    const ssize_t n = content.bytes.read_from(file.get());
     if (n < 0) return system_error(errno, path);
-    if (n == 0) break;
-    have += static_cast<size_t>(n);
+    if (n == 0) return content;
   }
-  content.bytes.shrink(have);
-  return content;
 }
 
 bool WatchedFiles::changed() const {

@@ -4,35 +4,19 @@
 #include <chrono>
 #include <ctime>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <sys/stat.h>
 
 #include "daemon/base/error.h"
+#include "daemon/net/secret.h"
 
 namespace wasi_netd::net {
-
-// Bytes that may be a key: wiped when they go. Move only.
-class SecretBytes {
- public:
-  explicit SecretBytes(size_t size) : bytes_(size) {}
-  SecretBytes(SecretBytes&&) = default;
-  SecretBytes& operator=(SecretBytes&&) = delete;
-  ~SecretBytes();
-
-  char* data() { return bytes_.data(); }
-  std::string_view view() const { return {bytes_.data(), bytes_.size()}; }
-  void shrink(size_t size) { bytes_.resize(size); }  // to fewer
-
- private:
-  std::vector<char> bytes_;
-};
 
 class WatchedFiles {
  public:
   struct Content {
-    SecretBytes bytes;
+    Secret bytes;
     mode_t mode;
   };
   // A regular file of at most 16 MiB. It is watched from here on, even if it could not be read.

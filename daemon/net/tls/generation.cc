@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kTls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr int kSecurityLevel = 2;
 constexpr int kDeepestChain = 10;
-constexpr long kLargestChain = 64 * 1024;     // of a peer's certificates, in bytes
+constexpr long kLargestChain = 32 * 1024;     // of a peer's certificates, in bytes
 constexpr long kTicketSeconds = 2 * 60 * 60;  // for how long a session can be resumed
 constexpr size_t kTicketKey = 80;             // as OpenSSL takes it: a name, an HMAC key, an AES key
 

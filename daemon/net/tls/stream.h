@@ -54,6 +54,7 @@ class TlsStream final : public Connection, public Stream, public std::enable_sha
   Task<Status> wait_readable() override;
   Task<Status> wait_writable() override;
   void cancel() override;
+  bool peer_gone() const override { return raw_->peer_gone(); }
   Status shutdown_write() override;
   Status shutdown_read() override;
 
@@ -61,6 +62,7 @@ class TlsStream final : public Connection, public Stream, public std::enable_sha
   Endpoint peer_endpoint() const override { return inner_->peer_endpoint(); }
   Result<std::shared_ptr<Stream>> take_stream() override;
   ConnectionInfo info() const override { return info_; }
+  uint64_t memory() const override;
   Status set_option(Option option, uint32_t value) override { return inner_->set_option(option, value); }
   Result<uint32_t> get_option(Option option) const override { return inner_->get_option(option); }
   void abort() override;

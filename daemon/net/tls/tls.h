@@ -45,6 +45,15 @@ class TlsContext {
   // client certificates (ca, crl): then, and every 12 hours, old tickets lead to a full handshake. A ticket of another
   // context never resumes anything.
   virtual std::shared_ptr<const TlsGeneration> current() = 0;
+
+  // The most that a hostile peer can make a connection hold until its handshake is over, in bytes: a message of the
+  // greatest length, and the certificates in it where the peer is asked for any. Connection::memory() says it of one
+  // that stands.
+  uint64_t handshake_memory() const {
+    const bool certificates =
+        policy().role == policy::Tls::Role::kClient || policy().verify != policy::Tls::Verify::kNone;
+    return certificates ? 640 * 1024 : 256 * 1024;
+  }
 };
 
 // Completes when the server has proven that it is `target`, or with an error; then the inner connection is closed.

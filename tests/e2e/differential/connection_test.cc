@@ -301,6 +301,64 @@ TEST_P(Resets, OfOursCutOffAPeerInTheMiddleOfItsUpload) {
   EXPECT_EQ(error, ECONNRESET);
 }
 
+// A peer that resets behind bytes that nobody reads: what tells the program of it must not wait behind them.
+class ResetsBehindUnreadBytes : public ConnectedTest {
+ protected:
+  static constexpr size_t kLittle = 150'000;  // about what wasi-netd's side of the host reads ahead
+  static constexpr size_t kMuch = 64 * kMegabyte;
+  // Sends as much of `size` as is taken by those who do not read.
+  void fill_and_reset(size_t size) {
+    const std::string chunk(10'000, 'x');
+    for (size_t sent = 0; sent < size;) {
+      pollfd room = {peer_.fd(), POLLOUT, 0};
+      if (::poll(&room, 1, 200) != 1) break;
+      const ssize_t n = ::send(peer_.fd(), chunk.data(), chunk.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n > 0) sent += static_cast<size_t>(n);
+    }
+    peer_.reset();
+  }
+  // Of a write, at the latest when the test's patience is over.
+  template <class Wait>
+  Code error_of_writes(Wait wait) {
+    const std::string chunk(64 * 1024, 'x');
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceSeconds);
+    while (std::chrono::steady_clock::now() < deadline) {
+      wait();
+      const auto n = api_->write(socket_, chunk);
+      if (n.error != WASI_NETD_ERRNO_success && n.error != WASI_NETD_ERRNO_again) return n.error;
+    }
+    return WASI_NETD_ERRNO_success;
+  }
+  // The kernel tells the first writer of a reset, every later one of a pipe; wasi-netd all of a pipe.
+  void expect_broken(Code first) {
+    EXPECT_TRUE(first == WASI_NETD_ERRNO_connreset || first == WASI_NETD_ERRNO_pipe) << wasi_netd_errno_name(first);
+    EXPECT_EQ(api_->write(socket_, "x").error, WASI_NETD_ERRNO_pipe);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Tcp, ResetsBehindUnreadBytes, ::testing::Combine(kImplementations, kTcpNets, kSides),
+                         NameOfCase());
+
+TEST_P(ResetsBehindUnreadBytes, EndABlockingWriterThatReadsNothing) {
+  for (const size_t size : {kLittle, kMuch}) {
+    SCOPED_TRACE(size);
+    api_->poll(socket_, Half::kWrite);
+    fill_and_reset(size);
+    expect_broken(error_of_writes([] {}));
+    reconnect();
+  }
+}
+
+TEST_P(ResetsBehindUnreadBytes, EndAPollingWriterThatReadsNothing) {
+  for (const size_t size : {kLittle, kMuch}) {
+    SCOPED_TRACE(size);
+    api_->set_nonblocking(socket_);
+    api_->poll(socket_, Half::kWrite);
+    fill_and_reset(size);
+    expect_broken(error_of_writes([&] { api_->poll(socket_, Half::kWrite); }));
+    reconnect();
+  }
+}
+
 class UnreadBytes : public ConnectedTest {};
 INSTANTIATE_TEST_SUITE_P(Everywhere, UnreadBytes, ::testing::Combine(kImplementations, kNets, kSides), NameOfCase());
 

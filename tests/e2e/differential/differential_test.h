@@ -138,6 +138,11 @@ class ConnectedTest : public DifferentialTest, public ::testing::WithParamInterf
  protected:
   void SetUp() override {
     use(std::get<0>(GetParam()), std::get<1>(GetParam()));
+    reconnect();
+  }
+  // Another connection in the place of the one there is.
+  void reconnect() {
+    if (socket_ != -1) api_->close(socket_);
     if (std::get<2>(GetParam()) == Side::kDialled) {
       NativeSocket listener = native_bind(native_address(place()));
       prepare_peer(listener);

@@ -4,7 +4,7 @@
 #include "tests/e2e/engines/own_network.h"
 #include "tests/e2e/engines/revoking_daemon.h"
 #include "tests/e2e/engines/semantics_test.h"
-#include "tests/loop/dns_server.h"
+#include "tests/support/dns_server.h"
 
 namespace wasi_netd::test {
 namespace {

@@ -4,7 +4,7 @@
 #include <future>
 
 #include "tests/e2e/host/host_test.h"
-#include "tests/loop/tls/native_tls.h"
+#include "tests/support/native_tls.h"
 
 namespace wasi_netd::test {
 

@@ -1,7 +1,7 @@
 // The same http_get.wasm gets the same bytes by whatever its protocol's name stands for.
 #include "tests/e2e/protocols/protocols_test.h"
 #include "tests/e2e/servers/server_test.h"
-#include "tests/loop/proxy/real_proxy.h"
+#include "tests/support/real_server.h"
 
 namespace wasi_netd::test {
 namespace {
@@ -11,8 +11,8 @@ using testing::HasSubstr;
 class SameGuestTest : public ProtocolsTest, public testing::WithParamInterface<const char*> {
  protected:
   void SetUp() override {
-    const auto nginx = find_program("nginx", {"/usr/sbin", "/usr/bin", "/usr/local/sbin"});
-    if (!nginx || !find_program("microsocks", {"/usr/bin"}) || !find_program("tinyproxy", {"/usr/bin", "/usr/sbin"})) {
+    const auto nginx = find_program("nginx");
+    if (!nginx || !find_program("microsocks") || !find_program("tinyproxy")) {
       GTEST_SKIP() << "nginx, microsocks and tinyproxy must be installed";
     }
     Profile server;
@@ -37,10 +37,10 @@ class SameGuestTest : public ProtocolsTest, public testing::WithParamInterface<c
 
     std::ofstream(path("tinyproxy.conf")) << "";
     std::filesystem::permissions(path(""), std::filesystem::perms(0755));
-    socks_ = std::make_unique<RealProxy>([](uint16_t port) {
+    socks_ = std::make_unique<RealServer>([](uint16_t port) {
       return std::vector<std::string>{"microsocks", "-i", "127.0.0.1", "-p", std::to_string(port)};
     });
-    http_ = std::make_unique<RealProxy>([this](uint16_t port) {
+    http_ = std::make_unique<RealServer>([this](uint16_t port) {
       std::ofstream(path("tinyproxy.conf")) << "Listen 127.0.0.1\nPort " << port << "\nTimeout 60\n";
       std::filesystem::permissions(path("tinyproxy.conf"), std::filesystem::perms(0644));
       return std::vector<std::string>{"tinyproxy", "-d", "-c", path("tinyproxy.conf")};
@@ -82,7 +82,7 @@ class SameGuestTest : public ProtocolsTest, public testing::WithParamInterface<c
 
   const uint16_t plain_ = free_port(), tls_ = free_port(), mutual_ = free_port();
   std::unique_ptr<Process> nginx_;
-  std::unique_ptr<RealProxy> socks_, http_;
+  std::unique_ptr<RealServer> socks_, http_;
 };
 INSTANTIATE_TEST_SUITE_P(Engines, SameGuestTest, testing::Values("wasmtime", "wabt"),
                          [](const auto& engine) { return std::string(engine.param); });

@@ -1,6 +1,6 @@
 // A guest that asks real name servers.
 #include "tests/e2e/servers/server_test.h"
-#include "tests/loop/dns_server.h"
+#include "tests/support/dns_server.h"
 
 namespace wasi_netd::test {
 namespace {

@@ -7,7 +7,7 @@ namespace {
 class HttpTest : public ServerTest {
  protected:
   void SetUp() override {
-    const auto nginx = find_program("nginx", {"/usr/sbin", "/usr/bin", "/usr/local/sbin"});
+    const auto nginx = find_program("nginx");
     if (!nginx) GTEST_SKIP() << "nginx is not installed";
     std::filesystem::create_directories(path("files"));
     std::ofstream(path("nginx.conf")) << configuration();

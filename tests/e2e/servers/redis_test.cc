@@ -7,7 +7,7 @@ namespace {
 class RedisTest : public ServerTest {
  protected:
   void SetUp() override {
-    const auto redis = find_program("redis-server", {"/usr/bin", "/usr/local/bin"});
+    const auto redis = find_program("redis-server");
     if (!redis) GTEST_SKIP() << "redis-server is not installed";
     Process::Start start_redis;
     start_redis.arguments = {*redis,

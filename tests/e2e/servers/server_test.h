@@ -8,16 +8,9 @@
 #include <vector>
 
 #include "tests/e2e/host/host_test.h"
+#include "tests/support/real_server.h"
 
 namespace wasi_netd::test {
-
-inline std::optional<std::string> find_program(const std::string& name, const std::vector<std::string>& directories) {
-  for (const auto& directory : directories) {
-    const std::string file = directory + "/" + name;
-    if (::access(file.c_str(), X_OK) == 0) return file;
-  }
-  return std::nullopt;
-}
 
 // A port that nobody has on 127.0.0.1 nor on [::1].
 inline uint16_t free_port() {

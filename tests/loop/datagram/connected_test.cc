@@ -403,14 +403,15 @@ TEST_P(ConnectedUnix, IsCutToTheLargestDatagram) {
 class DatagramDialling : public DatagramLoopTest {
  protected:
   Errno dial_code(std::vector<Endpoint> targets) {
-    return code_of(run(dial_datagram(loop(), std::move(targets), {})->run()));
+    return code_of(run(dial_datagram(loop(), std::move(targets), Targets::kAll, {})->run()));
   }
   test::TemporaryDirectory directory_;
 };
 
 TEST_F(DatagramDialling, TakesTheFirstThatTheKernelAccepts) {
   NativePeer peer = native_at(unix_path(directory_ / "s"));
-  auto connection = *run(dial_datagram(loop(), {unix_path(directory_ / "missing"), peer.endpoint}, {})->run());
+  auto connection =
+      *run(dial_datagram(loop(), {unix_path(directory_ / "missing"), peer.endpoint}, Targets::kAll, {})->run());
   EXPECT_EQ(connection->peer_endpoint(), peer.endpoint);
   EXPECT_EQ(dial_code({peer.endpoint, unix_path(directory_ / "missing")}), Errno::success);
 }
@@ -431,9 +432,37 @@ TEST_F(DatagramDialling, TellsTheLastError) {
 
 TEST_F(DatagramDialling, CanBeCanceledBeforeItRuns) {
   NativePeer peer = native_at(ip("127.0.0.1", 0));
-  auto dial = dial_datagram(loop(), {peer.endpoint}, {});
+  auto dial = dial_datagram(loop(), {peer.endpoint}, Targets::kAll, {});
   dial->cancel();
   EXPECT_EQ(code_of(run(dial->run())), Errno::canceled);
+}
+
+TEST_F(DatagramDialling, WaitsForTheRestOfTheTargetsAndTakesThem) {
+  NativePeer peer = native_at(unix_path(directory_ / "s"));
+  const auto dial = dial_datagram(loop(), {unix_path(directory_ / "missing")}, Targets::kMore, {});
+  auto running = start(dial->run());
+  EXPECT_FALSE(running->done());
+  dial->add({peer.endpoint});
+  EXPECT_EQ((*finish(running))->peer_endpoint(), peer.endpoint);
+
+  const auto in_vain = dial_datagram(loop(), {unix_path(directory_ / "missing")}, Targets::kMore, {});
+  running = start(in_vain->run());
+  in_vain->add({});
+  EXPECT_EQ(code_of(finish(running)), Errno::noent);
+
+  const auto given_up = dial_datagram(loop(), {}, Targets::kMore, {});
+  running = start(given_up->run());
+  given_up->cancel();
+  EXPECT_EQ(code_of(finish(running)), Errno::canceled);
+}
+
+TEST_F(DatagramDialling, FromABoundSocketUsesItUpWithTheFirst) {
+  NativePeer peer = native_at(ip("127.0.0.1", 0));
+  std::shared_ptr<Bound> bound = *bind_datagram(loop(), ip("127.0.0.1", 0), {});
+  const Endpoint local = bound->local_endpoint();
+  const auto connection = *run(dial_datagram(loop(), {peer.endpoint}, Targets::kAll, {}, bound)->run());
+  EXPECT_EQ(connection->local_endpoint(), local);
+  EXPECT_EQ(code_of(run(dial_datagram(loop(), {peer.endpoint}, Targets::kAll, {}, bound)->run())), Errno::inval);
 }
 
 TEST_F(DatagramDialling, OfTheUnspecifiedAddressTellsWhomItReached) {

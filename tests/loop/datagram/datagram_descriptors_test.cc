@@ -41,7 +41,8 @@ TEST_P(DatagramDescriptors, TheNthMayFailAtBind) {
 
 TEST_P(DatagramDescriptors, TheNthMayFailAtADial) {
   NativePeer peer = native();
-  fail_until_it_succeeds(1, [&] { return code_of(run(dial_datagram(loop(), {peer.endpoint}, {})->run())); });
+  fail_until_it_succeeds(
+      1, [&] { return code_of(run(dial_datagram(loop(), {peer.endpoint}, Targets::kAll, {})->run())); });
 }
 
 TEST_P(DatagramDescriptors, TheNthMayFailAtASend) {

@@ -115,7 +115,7 @@ class DatagramLoopTest : public LoopTest {
     return code_of(stream.write_now(asio::buffer(data)));
   }
   std::shared_ptr<Connection> dial(const Endpoint& target, DatagramOptions options = {}) {
-    return *run(dial_datagram(loop(), {target}, std::move(options))->run());
+    return *run(dial_datagram(loop(), {target}, Targets::kAll, std::move(options))->run());
   }
 };
 

@@ -1,9 +1,8 @@
 // Through the proxies that are in use: microsocks, dante, tinyproxy, squid.
-#include "tests/loop/proxy/real_proxy.h"
-
 #include <filesystem>
 
 #include "tests/loop/proxy/proxy_test.h"
+#include "tests/support/real_server.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -35,11 +34,6 @@ class Destination {
       }
     }
   }
-  static std::pair<test::NativeSocket, test::NativeSocket> socket_pair() {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) test::throw_errno("socketpair");
-    return {test::NativeSocket(ends[0]), test::NativeSocket(ends[1])};
-  }
   static std::string read_line(test::NativeSocket& peer) {
     std::string line;
     std::vector<char> piece(64 * 1024);
@@ -69,7 +63,7 @@ class Destination {
   std::pair<test::NativeSocket, test::NativeSocket> listeners_ = listen_on_both();
   test::NativeSocket& v4_ = listeners_.first;
   test::NativeSocket& v6_ = listeners_.second;
-  std::pair<test::NativeSocket, test::NativeSocket> ends_ = socket_pair();
+  std::pair<test::NativeSocket, test::NativeSocket> ends_ = test::native_pair();
   test::NativeSocket& stop_ = ends_.first;
   test::NativeSocket& stopped_ = ends_.second;
   std::thread thread_;
@@ -85,7 +79,7 @@ class RealProxyTest : public ProxyTest {
     write_file(path, text);
     return path;
   }
-  policy::Proxy through(const test::RealProxy& proxy, Kind kind) {
+  policy::Proxy through(const test::RealServer& proxy, Kind kind) {
     return settings(kind, ip("127.0.0.1", proxy.port()));
   }
   // The tunnel to every kind of target carries bytes both ways.
@@ -120,8 +114,8 @@ class Microsocks : public RealProxyTest {
     RealProxyTest::SetUp();
     if (!test::find_program("microsocks")) GTEST_SKIP() << "microsocks is not installed";
   }
-  static test::RealProxy launch(const std::vector<std::string>& more = {}) {
-    return test::RealProxy([more](uint16_t port) {
+  static test::RealServer launch(const std::vector<std::string>& more = {}) {
+    return test::RealServer([more](uint16_t port) {
       std::vector<std::string> words = {"microsocks", "-i", "127.0.0.1", "-p", std::to_string(port)};
       words.insert(words.end(), more.begin(), more.end());
       return words;
@@ -130,16 +124,16 @@ class Microsocks : public RealProxyTest {
 };
 
 TEST_F(Microsocks, TunnelsToAddressesAndNames) {
-  const test::RealProxy proxy = launch();
+  const test::RealServer proxy = launch();
   expect_tunnels(through(proxy, Kind::kSocks5));
   expect_tunnels(with_login(through(proxy, Kind::kSocks5), "ignored", "ignored"));
 }
 TEST_F(Microsocks, TunnelsForAUserWithThePassword) {
-  const test::RealProxy proxy = launch({"-u", "user", "-P", "secret"});
+  const test::RealServer proxy = launch({"-u", "user", "-P", "secret"});
   expect_tunnels(with_login(through(proxy, Kind::kSocks5), "user", "secret"));
 }
 TEST_F(Microsocks, RefusesAWrongPasswordAndNone) {
-  const test::RealProxy proxy = launch({"-u", "user", "-P", "secret"});
+  const test::RealServer proxy = launch({"-u", "user", "-P", "secret"});
   const Endpoint target = ip("127.0.0.1", destination_.port());
   const policy::Proxy anonymous = through(proxy, Kind::kSocks5);
   EXPECT_EQ(outcome(with_login(anonymous, "user", "wrong"), target), "acces: refuses the user and password");
@@ -147,7 +141,7 @@ TEST_F(Microsocks, RefusesAWrongPasswordAndNone) {
   EXPECT_EQ(outcome(anonymous, target), "acces: asks for authentication");
 }
 TEST_F(Microsocks, TellsThatTheDestinationRefused) {
-  const test::RealProxy proxy = launch();
+  const test::RealServer proxy = launch();
   EXPECT_EQ(outcome(through(proxy, Kind::kSocks5), refused_),
             "connrefused: cannot reach the destination: connection refused (SOCKS5 reply 5)");
 }
@@ -158,8 +152,8 @@ class Dante : public RealProxyTest {
     RealProxyTest::SetUp();
     if (!test::find_program("danted")) GTEST_SKIP() << "dante-server is not installed";
   }
-  test::RealProxy launch(const std::string& rules) {
-    return test::RealProxy([this, rules](uint16_t port) {
+  test::RealServer launch(const std::string& rules) {
+    return test::RealServer([this, rules](uint16_t port) {
       const std::string path = config("logoutput: stderr\ninternal: 127.0.0.1 port = " + std::to_string(port) +
                                       "\nexternal.protocol: ipv4 ipv6\nexternal: lo\n"
                                       "socksmethod: none\nclientmethod: none\nuser.unprivileged: nobody\n"
@@ -171,16 +165,16 @@ class Dante : public RealProxyTest {
 };
 
 TEST_F(Dante, TunnelsToAddressesAndNames) {
-  const test::RealProxy proxy = launch("socks pass { from: 0/0 to: 0/0 }\n");
+  const test::RealServer proxy = launch("socks pass { from: 0/0 to: 0/0 }\n");
   expect_tunnels(through(proxy, Kind::kSocks5));
 }
 TEST_F(Dante, TellsThatItsRulesForbid) {
-  const test::RealProxy proxy = launch("socks block { from: 0/0 to: 0/0 }\n");
+  const test::RealServer proxy = launch("socks block { from: 0/0 to: 0/0 }\n");
   EXPECT_EQ(outcome(through(proxy, Kind::kSocks5), ip("127.0.0.1", destination_.port())),
             "acces: cannot reach the destination: not allowed by the proxy's rules (SOCKS5 reply 2)");
 }
 TEST_F(Dante, TellsThatTheDestinationRefused) {
-  const test::RealProxy proxy = launch("socks pass { from: 0/0 to: 0/0 }\n");
+  const test::RealServer proxy = launch("socks pass { from: 0/0 to: 0/0 }\n");
   EXPECT_EQ(outcome(through(proxy, Kind::kSocks5), refused_),
             "connrefused: cannot reach the destination: connection refused (SOCKS5 reply 5)");
 }
@@ -191,8 +185,8 @@ class Tinyproxy : public RealProxyTest {
     RealProxyTest::SetUp();
     if (!test::find_program("tinyproxy")) GTEST_SKIP() << "tinyproxy-bin is not installed";
   }
-  test::RealProxy launch(const std::string& more = "") {
-    return test::RealProxy([this, more](uint16_t port) {
+  test::RealServer launch(const std::string& more = "") {
+    return test::RealServer([this, more](uint16_t port) {
       const std::string path =
           config("Listen 127.0.0.1\nPort " + std::to_string(port) + "\nTimeout 60\nMaxClients 20\n" + more);
       return std::vector<std::string>{"tinyproxy", "-d", "-c", path};
@@ -201,15 +195,15 @@ class Tinyproxy : public RealProxyTest {
 };
 
 TEST_F(Tinyproxy, TunnelsToAddressesAndNames) {
-  const test::RealProxy proxy = launch();
+  const test::RealServer proxy = launch();
   expect_tunnels(through(proxy, Kind::kHttp));
 }
 TEST_F(Tinyproxy, TunnelsForAUserWithThePassword) {
-  const test::RealProxy proxy = launch("BasicAuth user secret\n");
+  const test::RealServer proxy = launch("BasicAuth user secret\n");
   expect_tunnels(with_login(through(proxy, Kind::kHttp), "user", "secret"));
 }
 TEST_F(Tinyproxy, RefusesAWrongPasswordAndNone) {
-  const test::RealProxy proxy = launch("BasicAuth user secret\n");
+  const test::RealServer proxy = launch("BasicAuth user secret\n");
   const Endpoint target = ip("127.0.0.1", destination_.port());
   const policy::Proxy anonymous = through(proxy, Kind::kHttp);
   EXPECT_EQ(outcome(anonymous, target), "acces: asks for authentication (HTTP status 407)");
@@ -217,12 +211,12 @@ TEST_F(Tinyproxy, RefusesAWrongPasswordAndNone) {
   EXPECT_EQ(code_of(open(with_login(anonymous, "user", "wrong"), target)), Errno::acces);
 }
 TEST_F(Tinyproxy, TellsThatTheDestinationIsNotReached) {
-  const test::RealProxy proxy = launch();
+  const test::RealServer proxy = launch();
   EXPECT_EQ(outcome(through(proxy, Kind::kHttp), refused_),
             "hostunreach: cannot reach the destination (HTTP status 500)");
 }
 TEST_F(Tinyproxy, TellsThatThePortIsForbidden) {
-  const test::RealProxy proxy = launch("ConnectPort 1\n");
+  const test::RealServer proxy = launch("ConnectPort 1\n");
   EXPECT_EQ(outcome(through(proxy, Kind::kHttp), ip("127.0.0.1", destination_.port())),
             "acces: refuses the destination (HTTP status 403)");
 }
@@ -233,8 +227,8 @@ class Squid : public RealProxyTest {
     RealProxyTest::SetUp();
     if (!test::find_program("squid")) GTEST_SKIP() << "squid is not installed";
   }
-  test::RealProxy launch(const std::string& rules) {
-    return test::RealProxy([this, rules](uint16_t port) {
+  test::RealServer launch(const std::string& rules) {
+    return test::RealServer([this, rules](uint16_t port) {
       const std::string path =
           config("http_port 127.0.0.1:" + std::to_string(port) +
                  "\npid_filename none\naccess_log none\ncache_log /dev/null\ncache deny all\ncache_mem 1 MB\n"
@@ -252,15 +246,15 @@ class Squid : public RealProxyTest {
 };
 
 TEST_F(Squid, TunnelsToAddressesAndNames) {
-  const test::RealProxy proxy = launch("http_access allow all\n");
+  const test::RealServer proxy = launch("http_access allow all\n");
   expect_tunnels(through(proxy, Kind::kHttp));
 }
 TEST_F(Squid, TunnelsForAUserWithThePassword) {
-  const test::RealProxy proxy = launch(for_users());
+  const test::RealServer proxy = launch(for_users());
   expect_tunnels(with_login(through(proxy, Kind::kHttp), "user", "secret"));
 }
 TEST_F(Squid, RefusesAWrongPasswordAndNone) {
-  const test::RealProxy proxy = launch(for_users());
+  const test::RealServer proxy = launch(for_users());
   const Endpoint target = ip("127.0.0.1", destination_.port());
   const policy::Proxy anonymous = through(proxy, Kind::kHttp);
   EXPECT_EQ(outcome(anonymous, target), "acces: asks for authentication (HTTP status 407)");
@@ -268,12 +262,12 @@ TEST_F(Squid, RefusesAWrongPasswordAndNone) {
             "acces: refuses the user and password (HTTP status 407)");
 }
 TEST_F(Squid, TellsThatTheDestinationIsNotReached) {
-  const test::RealProxy proxy = launch("http_access allow all\n");
+  const test::RealServer proxy = launch("http_access allow all\n");
   EXPECT_EQ(outcome(through(proxy, Kind::kHttp), refused_),
             "hostunreach: cannot reach the destination (HTTP status 503)");
 }
 TEST_F(Squid, TellsThatItsRulesForbid) {
-  const test::RealProxy proxy = launch("http_access deny all\n");
+  const test::RealServer proxy = launch("http_access deny all\n");
   EXPECT_EQ(outcome(through(proxy, Kind::kHttp), ip("127.0.0.1", destination_.port())),
             "acces: refuses the destination (HTTP status 403)");
 }

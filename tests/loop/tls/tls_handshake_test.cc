@@ -157,6 +157,18 @@ TEST_F(TlsHandshake, ShowsTheClientsSubjectOrItsFirstName) {
   EXPECT_EQ((*shaken.ours)->info().peer_name, "");
 }
 
+TEST_F(TlsHandshake, ShowsANameThatIsNoPlainTextEscaped) {
+  const test::Issued server = issue("DNS:a.example");
+  // An otherName: SmtpUTF8Mailbox "b\xff\nd" (RFC 9598), which must be UTF-8 and is not.
+  const test::Issued client = issue("DER:30:14:a0:12:06:08:2b:06:01:05:05:07:08:09:a0:06:0c:04:62:ff:0a:64");
+  policy::Tls policy = server_policy(server);
+  policy.ca = file("clients.pem", root_.certificate_pem());
+  policy.verify = policy::Tls::Verify::kRequired;
+  const Shaken shaken = accept(policy, served_by(client));
+  ASSERT_TRUE(shaken.ours) << shaken.ours.error().detail;
+  EXPECT_EQ((*shaken.ours)->info().peer_name, "othername:SmtpUTF8Mailbox:b\\xff\\x0ad");
+}
+
 TEST_F(TlsHandshake, GivesItsClientCertificateToTheServerThatAsks) {
   const test::Issued server = issue("DNS:a.example");
   const test::Issued client = issue("DNS:client.example", "Client");

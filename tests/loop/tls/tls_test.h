@@ -8,8 +8,8 @@
 
 #include "daemon/net/tls/tls.h"
 #include "tests/loop/loop_test.h"
-#include "tests/loop/tls/certificates.h"
-#include "tests/loop/tls/native_tls.h"
+#include "tests/support/certificates.h"
+#include "tests/support/native_tls.h"
 
 namespace wasi_netd::net {
 

@@ -73,6 +73,18 @@ class RawSession {
   }
   bool next(v1::SessionEvent& event) { return call_->Read(&event); }
   bool say(const v1::SessionRequest& request) { return call_->Write(request); }
+  bool say_closed(const std::string& stream) {
+    v1::SessionRequest request;
+    request.set_closed(stream);
+    return say(request);
+  }
+  // The next event, which says that writing to `stream` is over.
+  v1::Errno write_ended(const std::string& stream) {
+    v1::SessionEvent event;
+    EXPECT_TRUE(next(event));
+    EXPECT_EQ(event.write_ended().stream(), stream) << event.ShortDebugString();
+    return event.write_ended().error();
+  }
   // The orderly end; returns the call's status.
   grpc::Status end() {
     v1::SessionRequest request;

@@ -34,7 +34,8 @@ class Mode {
 
 class TransferMode final : public Mode {
  public:
-  TransferMode(Host& host, RawSession& session, const std::string& stream) : transfer_(host, session.token(), stream) {
+  TransferMode(Host& host, RawSession& session, const std::string& stream)
+      : session_(session), stream_(stream), transfer_(host, session.token(), stream) {
     EXPECT_EQ(transfer_.opened(), v1::SUCCESS);
   }
   Piece read() override {
@@ -52,10 +53,8 @@ class TransferMode final : public Mode {
     return true;
   }
   v1::Errno write_error() override {
-    v1::TransferReply reply;
     EXPECT_TRUE(transfer_.data("x"));
-    EXPECT_TRUE(transfer_.next(reply));
-    return reply.write_error();
+    return session_.write_ended(stream_);
   }
   void end_writing() override { EXPECT_TRUE(transfer_.fin()); }
   void stop_reading() override { EXPECT_TRUE(transfer_.stop_reading()); }
@@ -65,6 +64,8 @@ class TransferMode final : public Mode {
   }
 
  private:
+  RawSession& session_;
+  const std::string stream_;
   RawTransfer transfer_;
 };
 

@@ -7,7 +7,8 @@
 namespace wasi_netd::test {
 namespace {
 
-constexpr uint64_t kRead = uint64_t{1} << 1, kWrite = uint64_t{1} << 6;
+constexpr uint64_t kRead = uint64_t{1} << 1, kWrite = uint64_t{1} << 6, kPoll = uint64_t{1} << 27,
+                   kShutdown = uint64_t{1} << 28;
 
 class EndsTest : public BrokerTest {
  protected:
@@ -63,9 +64,7 @@ TEST_F(EndsTest, BytesThatWereRefusedAreNotFollowedByAnOrderlyEnd) {
     EXPECT_EQ(peer.read(4), "half");
     EXPECT_EQ(session.set_rights(made.stream.handle(), made.stream.rights().base() & ~kWrite), v1::SUCCESS);
     transfer.data(" an upload");
-    v1::TransferReply reply;
-    ASSERT_TRUE(transfer.next(reply));
-    EXPECT_EQ(reply.write_error(), v1::NOTCAPABLE);
+    EXPECT_EQ(session.write_ended(made.stream.handle()), v1::NOTCAPABLE);
     if (by_fin) {
       transfer.fin();
       EXPECT_EQ(peer.read_error(), ECONNRESET);
@@ -98,9 +97,182 @@ TEST_F(EndsTest, NarrowingNeverWidens) {
   RawTransfer transfer(host, session.token(), made.stream.handle());
   transfer.narrow(kAllRights);
   transfer.data("not allowed");
-  v1::TransferReply reply;
-  ASSERT_TRUE(transfer.next(reply));
-  EXPECT_EQ(reply.write_error(), v1::NOTCAPABLE);
+  EXPECT_EQ(session.write_ended(made.stream.handle()), v1::NOTCAPABLE);
+}
+
+TEST_F(EndsTest, WhatAResetPeerHadSentIsReadAlthoughOurBytesAreLostAndEnded) {
+  for (const bool by_fin : {true, false}) {
+    SCOPED_TRACE(by_fin);
+    Host host(daemon_.socket_path("acme"));
+    RawSession session(host);
+    const Stream made = connected_stream(session, peer_address());
+    NativeSocket peer = accept_peer();
+    const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+    const std::string sent = pattern(by_fin ? 300'000 : 3);
+    peer.write_all(sent);
+    size_t got = 0;
+    {
+      RawTransfer transfer(host, session.token(), made.stream.handle());
+      ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+      peer.reset();
+      transfer.data("lost");
+      EXPECT_EQ(session.write_ended(made.stream.handle()), v1::PIPE);
+      if (by_fin) transfer.fin();
+      v1::TransferReply reply;
+      while (transfer.next(reply) && reply.has_data()) got += reply.data().size();
+      EXPECT_EQ(reply.error(), v1::CONNRESET);
+      EXPECT_TRUE(transfer.close().ok());
+    }
+    EXPECT_EQ(got, sent.size());
+    EXPECT_EQ(session.read(twin.handle()).error(), v1::CONNRESET);
+    EXPECT_EQ(session.write(twin.handle(), "x").error(), v1::PIPE);
+  }
+}
+
+TEST_F(EndsTest, AfterRefusedBytesTheOtherHandlesAnswerConnreset) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  EXPECT_EQ(session.set_rights(made.stream.handle(), kRead), v1::SUCCESS);
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  transfer.data("not allowed");
+  EXPECT_TRUE(transfer.close().ok());
+  EXPECT_EQ(peer.read_error(), ECONNRESET);
+  EXPECT_EQ(session.read(twin.handle()).error(), v1::CONNRESET);
+  EXPECT_EQ(session.stream_create(made.connection).error(), v1::CONNRESET);
+}
+
+TEST_F(EndsTest, AHandleThatMayNeitherReadNorWriteNorEndTakesNoStream) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  for (const uint64_t rights : {uint64_t{0}, kPoll}) {
+    const auto twin = session.restrict(made.stream.handle(), rights);
+    ASSERT_EQ(twin.error(), v1::SUCCESS);
+    RawTransfer transfer(host, session.token(), twin.handle());
+    EXPECT_EQ(transfer.opened(), v1::NOTCAPABLE);
+    EXPECT_EQ(session.write(made.stream.handle(), "x").written(), 1u);
+    transfer.break_off();
+  }
+  EXPECT_EQ(session.write(made.stream.handle(), "x").written(), 1u);
+  EXPECT_EQ(peer.read(3), "xxx");
+  for (const uint64_t right : {kRead, kWrite, kShutdown}) {
+    const auto twin = session.restrict(made.stream.handle(), right);
+    RawTransfer transfer(host, session.token(), twin.handle());
+    EXPECT_EQ(transfer.opened(), v1::SUCCESS);
+    EXPECT_TRUE(transfer.close().ok());
+  }
+}
+
+// Who stops reading holds its peer back no longer, whether it could read or not.
+TEST_F(EndsTest, WhatNobodyMayReadIsDiscardedOnceReadingIsShutDown) {
+  enum class Right : uint8_t { kNever, kGoneAtOnce, kGoneLater };
+  for (const Right right : {Right::kNever, Right::kGoneAtOnce, Right::kGoneLater}) {
+    SCOPED_TRACE(static_cast<int>(right));
+    Host host(daemon_.socket_path("acme"));
+    RawSession session(host);
+    const Stream made = connected_stream(session, peer_address());
+    NativeSocket peer = accept_peer();
+    constexpr uint64_t kOthers = kWrite | kShutdown;
+    if (right == Right::kNever) {
+      EXPECT_EQ(session.set_rights(made.stream.handle(), kOthers), v1::SUCCESS);
+    }
+    RawTransfer transfer(host, session.token(), made.stream.handle());
+    ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+    if (right != Right::kNever) {
+      EXPECT_EQ(session.set_rights(made.stream.handle(), kOthers), v1::SUCCESS);
+    }
+    if (right == Right::kGoneLater) peer.write_until_full();
+    transfer.stop_reading();
+    peer.write_all(std::string(16 << 20, 'x'));
+    transfer.data("still out");
+    EXPECT_EQ(peer.read(9), "still out");
+    EXPECT_TRUE(transfer.close().ok());
+  }
+}
+
+// A host's word that the guest closed a stream, in every order that a hostile one can think of.
+class ClosedStreamTest : public EndsTest {
+ protected:
+  void SetUp() override {
+    EndsTest::SetUp();
+    daemon_.stop();
+    daemon_.start([](Config& config) { config.linger = std::chrono::milliseconds(200); });
+  }
+  void expect_only_its_protocol_left(RawSession&) {
+    eventually([&] {
+      const Daemon::Counts now = counts();
+      return now.connections == 0 && now.buffers == 0 && now.handles == 1;
+    });
+  }
+};
+
+TEST_F(ClosedStreamTest, ItsBytesHaveLingerHoweverManyFollow) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  EXPECT_EQ(session.close(made.connection.handle()), v1::SUCCESS);
+  EXPECT_EQ(session.close(made.control.handle()), v1::SUCCESS);
+  RawTransfer transfer(host, session.token(), made.stream.handle());
+  auto reading = read_all(peer);
+  ASSERT_TRUE(session.say_closed(made.stream.handle()));
+  const std::string chunk(64 * 1024, 'x');
+  while (transfer.data(chunk)) {  // the peer takes them all, and still there is an end
+    (void)session.say_closed(made.stream.handle());
+  }
+  EXPECT_EQ(transfer.finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_THROW(reading.get(), std::system_error);  // a reset
+  expect_only_its_protocol_left(session);
+}
+
+TEST_F(ClosedStreamTest, NothingElseIsTouched) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  const Stream busy = connected_stream(session, peer_address());
+  NativeSocket busy_peer = accept_peer();
+  for (const std::string& handle : {std::string(), std::string("nothing"), std::string(16, 'x'),
+                                    session.protocol("net").handle(), made.control.handle(), made.connection.handle(),
+                                    made.stream.handle(), twin.handle(), std::string(60'000, 'x')}) {
+    ASSERT_TRUE(session.say_closed(handle));
+  }
+  // A stream whose last bytes stand still is the clock: by the time it is cut off, the others would have been.
+  RawTransfer full(host, session.token(), busy.stream.handle());
+  ASSERT_TRUE(session.say_closed(busy.stream.handle()));
+  EXPECT_EQ(full.finish().error_code(), grpc::StatusCode::CANCELLED);
+  RawTransfer transfer(host, session.token(), twin.handle());
+  ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+  transfer.data("alive");
+  EXPECT_EQ(peer.read(5), "alive");
+  EXPECT_TRUE(transfer.close().ok());
+}
+
+TEST_F(ClosedStreamTest, TheTimeOfOneHandleIsNotThatOfTheNext) {
+  Host host(daemon_.socket_path("acme"));
+  RawSession session(host);
+  const Stream made = connected_stream(session, peer_address());
+  NativeSocket peer = accept_peer();
+  const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
+  {
+    RawTransfer first(host, session.token(), made.stream.handle());
+    ASSERT_TRUE(session.say_closed(made.stream.handle()));
+    EXPECT_TRUE(first.close().ok());
+  }
+  RawTransfer second(host, session.token(), twin.handle());
+  ASSERT_EQ(second.opened(), v1::SUCCESS);
+  const Stream clock = connected_stream(session, peer_address());
+  NativeSocket clock_peer = accept_peer();
+  RawTransfer third(host, session.token(), clock.stream.handle());
+  ASSERT_TRUE(session.say_closed(clock.stream.handle()));
+  EXPECT_EQ(third.finish().error_code(), grpc::StatusCode::CANCELLED);
+  second.data("alive");
+  EXPECT_EQ(peer.read(5), "alive");
 }
 
 TEST_F(EndsTest, AConnectionThatTheGuestEndedAnswersTheSameInUnaryMode) {

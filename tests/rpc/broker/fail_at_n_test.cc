@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "tests/loop/dns_server.h"
 #include "tests/rpc/broker/client.h"
+#include "tests/support/dns_server.h"
 
 namespace wasi_netd::test {
 namespace {

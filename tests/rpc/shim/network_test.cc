@@ -1,4 +1,5 @@
 // The calls of modules networking and networking_ext, and what an fd is: kinds, rights, numbers, refusals.
+#include "daemon/broker/rights.h"
 #include "tests/rpc/shim/shim_test.h"
 
 namespace wasi_netd::test {
@@ -367,6 +368,40 @@ TEST_F(ShimSockAccept, ARightThatTheStreamWouldLackIsMissedBeforeAPeerIsTaken) {
   EXPECT_EQ(accept(control, WASI_NETD_FDFLAG_NONBLOCK << 1, stream), WASI_NETD_ERRNO_inval);
   ASSERT_EQ(accept(control, 0, stream), WASI_NETD_ERRNO_success);
   EXPECT_EQ(stream.read(9), "first");
+}
+
+// Each bit of both sets, asked for by an fd that has given all up: dropped where it means nothing for the kind, refused
+// where it does. The daemon's table says which.
+TEST_F(ShimNetwork, RIGHTS_2_BitsThatMeanNothingAreDroppedBeforeRightsAreWeakened) {
+  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  Fd control = any_control(*guest_);
+  Fd connection = guest_->connect(control, address(listener));
+  Fd stream = connection.stream();
+  Fd used = guest_->connect(control, address(listener)).stream();
+  used.write("x");  // its rights travel in its Transfer
+  const struct {
+    int32_t fd;
+    broker::Kind kind;
+  } kFds[] = {{guest_->protocol("net"), broker::Kind::kProtocol},
+              {control.number(), broker::Kind::kControl},
+              {connection.number(), broker::Kind::kConnection},
+              {stream.number(), broker::Kind::kStream},
+              {used.number(), broker::Kind::kStream}};
+  for (const auto& [fd, kind] : kFds) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    ASSERT_EQ(wasi_netd_fdstat_set_rights(guest_->get(), fd, 0, 0), WASI_NETD_ERRNO_success);
+    for (int bit = 0; bit < 64; ++bit) {
+      const uint64_t right = uint64_t{1} << bit;
+      const auto answer = [&](uint64_t meaningful) {
+        return (meaningful & right) != 0 ? WASI_NETD_ERRNO_notcapable : WASI_NETD_ERRNO_success;
+      };
+      EXPECT_EQ(wasi_netd_fdstat_set_rights(guest_->get(), fd, right, 0), answer(broker::meaningful(kind))) << bit;
+      EXPECT_EQ(wasi_netd_fdstat_set_rights(guest_->get(), fd, 0, right), answer(broker::inheritable(kind))) << bit;
+      wasi_netd_fdstat now{};
+      ASSERT_EQ(wasi_netd_fdstat_get(guest_->get(), fd, &now), WASI_NETD_ERRNO_success);
+      EXPECT_EQ(now.rights_base | now.rights_inheriting, 0u) << bit;
+    }
+  }
 }
 
 }  // namespace

@@ -59,8 +59,9 @@ class ShimTest : public testing::Test {
     std::ofstream(config.policy_dir + "/acme.yaml") << "version: 1\ntenant: acme\npeers: " << peers_ << "\n" << policy;
     return config;
   }
-  void start_daemon(const std::string& policy = kLoopbackPolicy) {
-    const Config config = write_policy(policy);
+  void start_daemon(const std::string& policy = kLoopbackPolicy, std::chrono::milliseconds linger = Config().linger) {
+    Config config = write_policy(policy);
+    config.linger = linger;
     const Policies policies = load_policies(config);
     ASSERT_EQ(policies.errors, std::vector<std::string>{});
     auto started = Daemon::start(config, policies);

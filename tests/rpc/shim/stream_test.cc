@@ -182,6 +182,27 @@ TEST_F(ShimStream, AResetIsAnErrorForEverAndWritesThenBreak) {
   EXPECT_EQ(errno_of_throw([&] { pair.stream.shutdown(WASI_NETD_SHUT_WR); }), WASI_NETD_ERRNO_notconn);
 }
 
+TEST_F(ShimStream, AWriterLearnsOfAResetBehindBytesThatItDoesNotReadAndReadsThemAllTheSame) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(150'000);
+  pair.peer.write_all(sent);
+  pair.stream.write("x");
+  ASSERT_EQ(pair.peer.read(1), "x");
+  pair.peer.reset();
+  eventually([&] { return write_errno(pair.stream) == WASI_NETD_ERRNO_pipe; });
+  const wasi_netd_subscription writable = write_of(pair.stream);
+  const auto events = guest_->poll({&writable, 1});
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].flags, WASI_NETD_EVENT_HANGUP);
+  std::string got;
+  std::string buffer(64 * 1024, '\0');
+  std::error_code error;
+  while (const size_t n = pair.stream.read(std::span(buffer), error)) got.append(buffer, 0, n);
+  EXPECT_EQ(errno_of(error), WASI_NETD_ERRNO_connreset);
+  EXPECT_GE(got.size(), size_t{64} << 10);
+  EXPECT_EQ(got, sent.substr(0, got.size()));
+}
+
 TEST_F(ShimStream, CloseDeliversWhatWasWritten) {
   Connected pair = connect_to_peer(*guest_);
   const std::string sent = pattern(200'000);
@@ -353,6 +374,67 @@ TEST_F(ShimStream, AWriteWhileATwinMovesTheBytesTakesNothing) {
   EXPECT_EQ(got, sent);
 }
 
+// A daemon that gives a closed stream's last bytes little time.
+class ShimClosedStream : public ShimStream {
+ protected:
+  void SetUp() override {
+    start_daemon(kLoopbackPolicy, std::chrono::milliseconds(200));
+    tenant_.emplace(socket_path());
+    guest_.emplace(*tenant_);
+    before_ = daemon_->counts();
+  }
+  // A stream on which no further byte can leave: all buffers up to the guest are full, and the peer does not read.
+  Connected full_stream() {
+    Connected pair = connect_to_peer(*guest_, WASI_NETD_FDFLAG_NONBLOCK);
+    const std::string chunk(64 * 1024, 'x');
+    for (bool full = false; !full;) {
+      std::error_code error;
+      const wasi_netd_subscription interest[] = {write_of(pair.stream), after(std::chrono::milliseconds(100))};
+      const auto events = guest_->poll(interest);
+      full = events.size() == 1 && events[0].type == WASI_NETD_EVENT_CLOCK;
+      while (!full && pair.stream.write(chunk, error) != 0) {
+      }
+    }
+    return pair;
+  }
+  void expect_all_given_back() {
+    eventually([&] {
+      const Daemon::Counts now = daemon_->counts();
+      return now.connections == 0 && now.buffers == 0 && now.handles == before_.handles;
+    });
+  }
+  Daemon::Counts before_;
+};
+
+TEST_F(ShimClosedStream, CLOSE_5_APeerThatDoesNotReadHoldsNoQuotaOfTheGuestForEver) {
+  std::vector<Connected> pairs;
+  for (int i = 0; i < 3; ++i) {
+    pairs.push_back(full_stream());
+    pairs.back().stream.close();
+  }
+  expect_all_given_back();
+  for (Connected& pair : pairs) {  // cut off, as the peer can see
+    const int error = [&] {
+      std::string buffer(1 << 20, '\0');
+      for (;;) {
+        const ssize_t n = ::recv(pair.peer.fd(), buffer.data(), buffer.size(), 0);
+        if (n <= 0) return n == 0 ? 0 : errno;
+      }
+    }();
+    EXPECT_EQ(error, ECONNRESET);
+  }
+}
+
+TEST_F(ShimClosedStream, BytesThatThePeerTakesInTimeArrive) {
+  Connected pair = connect_to_peer(*guest_);
+  const std::string sent = pattern(200'000);
+  pair.stream.write(sent);
+  pair.stream.close();
+  EXPECT_EQ(pair.peer.read_to_end(), sent);
+  pair.peer.close();
+  expect_all_given_back();
+}
+
 TEST_F(ShimStream, TheFirstNonBlockingWriteOfAFreshStreamTakesBytes) {
   Connected pair = connect_to_peer(*guest_, WASI_NETD_FDFLAG_NONBLOCK);
   EXPECT_EQ(pair.stream.write("first"), 5u);
@@ -369,6 +451,19 @@ TEST_F(ShimStream, RightsThatAreGivenUpTakeNoBytesWithThem) {
   EXPECT_EQ(error.value(), WASI_NETD_ERRNO_notcapable);
   pair.stream.close();
   EXPECT_EQ(pair.peer.read_to_end(), bytes);
+}
+
+TEST_F(ShimStream, WhoGaveUpReadingGoesOnWritingWhateverThePeerSends) {
+  Connected pair = connect_to_peer(*guest_);
+  pair.stream.write("a");
+  EXPECT_EQ(pair.peer.read(1), "a");
+  const uint64_t rights = uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_write;
+  client::check(wasi_netd_fdstat_set_rights(guest_->get(), pair.stream.number(), rights, 0), "set_rights");
+  for (int i = 0; i < 50; ++i) {
+    pair.peer.write_all(std::string(10'000, 'x'));
+    pair.stream.write("b");
+    EXPECT_EQ(pair.peer.read(1), "b");
+  }
 }
 
 TEST_F(ShimStream, EveryHandleComesBackWhenAllIsClosed) {

@@ -13,7 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "tests/loop/tls/certificates.h"
+#include "tests/support/certificates.h"
 #include "tests/support/native.h"
 
 namespace wasi_netd::test {

@@ -153,15 +153,23 @@ class ScriptedDns {
   }
   // An A record for the name of the question.
   static std::string a_record(const std::string& ip, uint32_t ttl) {
-    std::string out("\xc0\x0c\0\1\0\1", 6);
-    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(ttl >> shift);
-    out += std::string("\0\4", 2);
     in_addr address{};
     ::inet_pton(AF_INET, ip.c_str(), &address);
-    return out.append(reinterpret_cast<const char*>(&address), 4);
+    return record('\1', ttl, {reinterpret_cast<const char*>(&address), sizeof address});
+  }
+  static std::string aaaa_record(const std::string& ip, uint32_t ttl) {
+    in6_addr address{};
+    ::inet_pton(AF_INET6, ip.c_str(), &address);
+    return record('\x1c', ttl, {reinterpret_cast<const char*>(&address), sizeof address});
   }
 
  private:
+  static std::string record(char type, uint32_t ttl, const std::string& data) {
+    std::string out("\xc0\x0c\0", 3);
+    out += type + std::string("\0\1", 2);
+    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(ttl >> shift);
+    return out + '\0' + static_cast<char>(data.size()) + data;
+  }
   static size_t question_end(const std::string& bytes) {
     size_t at = 12;
     while (bytes.at(at) != 0) at += static_cast<unsigned char>(bytes[at]) + 1U;

@@ -1,5 +1,6 @@
 #pragma once
-// Bytes that must not stay in memory: passwords, and messages that hold one. They are overwritten when the object goes.
+// Bytes that must not stay in memory: keys, passwords, and messages that hold one. They are overwritten when the object
+// goes.
 //
 // The room for them is there from the start and never moves, so growing leaves no copy behind. Any thread, one at a
 // time.
@@ -10,8 +11,6 @@
 #include <utility>
 
 #include <sys/types.h>
-
-#include "daemon/base/error.h"
 
 namespace wasi_netd::net {
 
@@ -46,15 +45,5 @@ class Secret {
   size_t capacity_ = 0;
   size_t size_ = 0;
 };
-
-// The first line of the file, without its LF or CR LF: a proxy's password.
-//
-// Read whenever it is needed, so that it may change, and blocking, on the loop: one read of at most 4 KiB of a local
-// file, which takes less than handing it to a thread would. A FIFO or a device, which could block for ever, is refused
-// before a byte is read.
-//
-// `io`, with the path in the detail: it cannot be read, is no regular file, its first line is longer than 4 KiB, or has
-// a control character (it is not the file that was meant; RFC 7617 section 2 forbids them too).
-Result<Secret> read_password(const std::string& path);
 
 }  // namespace wasi_netd::net
