@@ -3,7 +3,7 @@
 // between them through the Http2Gate.
 //
 // So gRPC's descriptor is never the host's: closing the pair ends gRPC's transport whatever the host does, and what the
-// host does not take stops what it may ask for. Each direction holds one buffer of kBuffer bytes.
+// host does not take stops what it may ask for. Each direction holds one buffer.
 //
 // The flows hold the relay, and it holds the connection's charge: it is given back when gRPC has let go of its end.
 // The tenant's loop.
@@ -43,7 +43,8 @@ class HostRelay : public std::enable_shared_from_this<HostRelay> {
   void cut();
 
  private:
-  static constexpr size_t kBuffer = 64 * 1024;
+  // Large enough for what the kernel holds of a host's bulk: each read and write costs the other processor a wake-up.
+  static constexpr size_t kFromHost = 256 * 1024, kFromGrpc = 64 * 1024;
 
   HostRelay(broker::Tenant&, Socket host, Socket grpc, Charge);
   static Task<void> run_in(std::shared_ptr<HostRelay> self);
@@ -60,7 +61,8 @@ class HostRelay : public std::enable_shared_from_this<HostRelay> {
   bool grpc_gone_ = false;
   int flows_ = 0;
   Over over_;
-  std::array<char, kBuffer> in_, out_;
+  std::array<char, kFromHost> in_;
+  std::array<char, kFromGrpc> out_;
 };
 
 }  // namespace wasi_netd::rpc

@@ -107,6 +107,7 @@ TEST_F(HostileHostTest, AHostThatEndsItsHalfIsGoneAlthoughItTookNoReply) {
 
 TEST_F(HostileHostTest, HostsThatTakeNoReplyDoNotHoldUpTheEnd) {
   std::vector<RawHttp2> hosts;
+  hosts.reserve(4);
   for (int i = 0; i < 4; ++i) hosts.push_back(silent_host());
   for (size_t i = 0; i < 2; ++i) hosts[i].socket().shutdown_write();
   const auto begin = std::chrono::steady_clock::now();
