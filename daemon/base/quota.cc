@@ -15,28 +15,35 @@ std::optional<Charge> Quota::charge(uint64_t amount) {
   return Charge(this, amount);
 }
 
-Quota::Waiter Quota::when_released(std::function<void()> retry) {
-  // The waiter stands at the top: whatever is given back below also passes there.
-  Quota* top = this;
-  while (top->parent_) top = top->parent_;
-  std::erase_if(top->waiting_, [](const auto& waiter) { return waiter.expired(); });
+Quota::Waiter::Wait::~Wait() {
+  if (waits) quota.top().waiting_.erase(place);
+}
+
+Quota::Waiter Quota::when_room(uint64_t amount, std::function<void(Charge)> take) {
+  std::list<Waiter::Wait*>& waiting = top().waiting_;
   Waiter waiter;
-  waiter.retry_ = std::make_shared<std::function<void()>>(std::move(retry));
-  top->waiting_.push_back(waiter.retry_);
+  waiter.wait_.reset(new Waiter::Wait{*this, amount, std::move(take), waiting.end()});
+  waiter.wait_->place = waiting.insert(waiting.end(), waiter.wait_.get());
   return waiter;
 }
 
+void Quota::serve() {
+  for (auto next = waiting_.begin(); next != waiting_.end() && used_ < limit_;) {
+    Waiter::Wait& wait = **next++;
+    auto charge = wait.quota.charge(wait.amount);
+    if (!charge) continue;
+    waiting_.erase(wait.place);
+    wait.waits = false;
+    wait.take(std::move(*charge));
+  }
+}
+
 void Quota::give_back(uint64_t amount) {
-  Quota* top = nullptr;
   for (Quota* quota = this; quota; quota = quota->parent_) {
     WASI_NETD_CHECK(quota->used_ >= amount, quota->name_ + " gives back more than was charged");
     quota->used_ -= amount;
-    top = quota;
   }
-  // A waiter may charge again or wait again: take the list first, so that each runs once for this release.
-  for (const auto& waiter : std::exchange(top->waiting_, {})) {
-    if (const auto retry = waiter.lock()) std::exchange(*retry, nullptr)();
-  }
+  top().serve();
 }
 
 }  // namespace wasi_netd

@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "daemon/base/error.h"
 
@@ -53,18 +53,27 @@ class Quota {
 
   // nullopt: this quota or one above it has no room; nothing was charged.
   std::optional<Charge> charge(uint64_t amount);
-  // Runs `retry`, once, after something was given back here or in a parent, unless the Waiter goes before. May run
-  // although there is still no room.
+  // Charges `amount` and hands it to `take`, once, when something is given back here or anywhere below the topmost
+  // parent and there is room. Who asked first comes first, but holds up nobody with its own limit; nobody is told for
+  // whom there is no room. `take` runs where something is given back: it keeps the charge and does no more than tell.
   class Waiter {
    public:
-    // False once `retry` has begun to run.
-    bool waits() const { return retry_ && *retry_; }
+    bool waits() const { return wait_ && wait_->waits; }
+    void cancel() { wait_.reset(); }  // as its end does
 
    private:
     friend class Quota;
-    std::shared_ptr<std::function<void()>> retry_;
+    struct Wait {
+      ~Wait();
+      Quota& quota;
+      uint64_t amount;
+      std::function<void(Charge)> take;
+      std::list<Wait*>::iterator place;
+      bool waits = true;
+    };
+    std::unique_ptr<Wait> wait_;
   };
-  [[nodiscard]] Waiter when_released(std::function<void()> retry);
+  [[nodiscard]] Waiter when_room(uint64_t amount, std::function<void(Charge)> take);
 
   uint64_t used() const { return used_; }
   uint64_t limit() const { return limit_; }
@@ -74,11 +83,13 @@ class Quota {
  private:
   friend class Charge;
   void give_back(uint64_t amount);
+  Quota& top() { return parent_ ? parent_->top() : *this; }
+  void serve();
   const std::string name_;
   uint64_t limit_;
   uint64_t used_ = 0;
   Quota* const parent_;
-  std::vector<std::weak_ptr<std::function<void()>>> waiting_;
+  std::list<Waiter::Wait*> waiting_;  // at the top: whatever is given back below also passes there
 };
 
 }  // namespace wasi_netd

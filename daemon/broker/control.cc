@@ -114,7 +114,7 @@ Task<void> Control::admit(std::shared_ptr<Control> self, std::shared_ptr<net::Co
       peer->abort();
       co_return;
     }
-    charge = session.connections_quota().charge(1);
+    charge = std::exchange(self->reserved_, std::nullopt);
   }
   Connection::Permit permit{std::move(request), decision.rule, asked, self->of_datagrams_};
   auto connection = std::make_shared<Connection>(self->session_share(), std::move(permit), std::move(*charge));
@@ -138,8 +138,9 @@ Task<void> Control::run_handshake(std::shared_ptr<Control> self, std::shared_ptr
 Task<void> Control::wait_for_room(std::shared_ptr<Control> self, bool descriptors) {
   const std::weak_ptr<Control> weak = self;
   if (!self->quota_waiter_.waits()) {
-    self->quota_waiter_ = self->session().connections_quota().when_released([weak] {
-      if (const auto control = weak.lock()) control->room_.set();
+    self->quota_waiter_ = self->session().connections_quota().when_room(1, [control = self.get()](Charge room) {
+      control->reserved_ = std::move(room);
+      control->room_.set();
     });
   }
   // Descriptors may be freed by another tenant, of which this loop hears nothing.
@@ -152,6 +153,10 @@ Task<void> Control::wait_for_room(std::shared_ptr<Control> self, bool descriptor
     });
   }
   co_await self->room_.wait();
+  if (descriptors) {  // nobody is held back for whom a place would have to be kept
+    self->quota_waiter_.cancel();
+    self->reserved_.reset();
+  }
 }
 
 Task<Result<std::shared_ptr<Connection>>> Control::accept(bool nonblock, Call& call) {
@@ -280,6 +285,8 @@ void Control::last_handle_closed() {
   for (const auto& connection : std::exchange(admitted_, {})) connection->abort(closed);
   for (const auto& connection : std::exchange(shaking_hands_, {})) connection->abort(closed);
   accepting_.wake_all();
+  quota_waiter_.cancel();
+  reserved_.reset();
   room_.set();
 }
 

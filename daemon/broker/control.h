@@ -7,6 +7,7 @@
 // the descriptors are used up it holds the next peer back and waits for something to be given back. The tenant's loop.
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -91,6 +92,7 @@ class Control final : public Object, public std::enable_shared_from_this<Control
   WaitList accepting_;
   policy::Endpoint local_ = policy::UnixEndpoint{};  // of the socket that is in use
   Quota::Waiter quota_waiter_;
+  std::optional<Charge> reserved_;  // what it was given, for the peer that is held back
   // For run_admit: an admitted peer was taken, a handshake ended, a quota was given back, or the control was closed.
   Event room_;
 };

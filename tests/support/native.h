@@ -4,6 +4,7 @@
 // A call that cannot be satisfied ends after kPatience with an error instead of hanging the test. Everything throws
 // std::system_error where a test has nothing to decide; read_error() and the like are for what tests look at.
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,14 +12,18 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -101,6 +106,14 @@ class NativeSocket {
   std::string receive(NativeAddress* from = nullptr);
   void send_to(std::string_view datagram, const NativeAddress& to);
 
+  // Until the other side's kernel has all that was sent: a reset takes nothing of it back.
+  void wait_until_delivered() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceSeconds);
+    for (int unsent = 1; unsent != 0; std::this_thread::yield()) {
+      check(::ioctl(fd_, SIOCOUTQ, &unsent), "ioctl");
+      if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("not delivered in time");
+    }
+  }
   int write_error() { return ::send(fd_, "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0; }
   // Until the peer's buffer and ours are full.
   size_t write_until_full() {

@@ -108,12 +108,13 @@ TEST_F(EndsTest, WhatAResetPeerHadSentIsReadAlthoughOurBytesAreLostAndEnded) {
     const Stream made = connected_stream(session, peer_address());
     NativeSocket peer = accept_peer();
     const auto twin = session.restrict(made.stream.handle(), made.stream.rights().base());
-    const std::string sent = pattern(by_fin ? 300'000 : 3);
+    const std::string sent = pattern(by_fin ? 100'000 : 3);
     peer.write_all(sent);
     size_t got = 0;
     {
       RawTransfer transfer(host, session.token(), made.stream.handle());
       ASSERT_EQ(transfer.opened(), v1::SUCCESS);
+      peer.wait_until_delivered();
       peer.reset();
       transfer.data("lost");
       EXPECT_EQ(session.write_ended(made.stream.handle()), v1::PIPE);

@@ -1,5 +1,7 @@
 #include "daemon/base/quota.h"
 
+#include <array>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -50,33 +52,53 @@ TEST(Quota, StopsGrowthButKeepsWhatIsChargedWhenLowered) {
   EXPECT_TRUE(quota.charge(2));
 }
 
-TEST(Quota, TellsWaitersOnceForEachRelease) {
+TEST(Quota, GivesAWaiterTheRoomThatSomebodyGaveBackOnce) {
   Quota tenant("tenant", 1);
   Quota session("session", Quota::kUnlimited, &tenant), other("other", Quota::kUnlimited, &tenant);
   auto held = other.charge(1);
-  int told = 0;
-  const auto waiter = session.when_released([&] { ++told; });
+  Charge given;
+  const auto waiter = session.when_room(1, [&](Charge room) { given = std::move(room); });
   EXPECT_TRUE(waiter.waits());
-  EXPECT_EQ(told, 0);
+  EXPECT_EQ(given.amount(), 0u);
   held->release();
-  EXPECT_EQ(told, 1);
+  EXPECT_EQ(given.amount(), 1u);
   EXPECT_FALSE(waiter.waits());
+  EXPECT_FALSE(other.charge(1)) << "it is the waiter's before anybody else can ask";
+  given.release();
   held = other.charge(1);
   held->release();
-  EXPECT_EQ(told, 1) << "a waiter runs once";
+  EXPECT_EQ(given.amount(), 0u);
 }
 
-TEST(Quota, LetsAWaiterWaitAgain) {
-  Quota quota("things", 1);
-  auto held = quota.charge(1);
-  int told = 0;
-  Quota::Waiter waiter;
-  std::function<void()> again = [&] {
-    if (++told < 3) waiter = quota.when_released(again);
-  };
-  waiter = quota.when_released(again);
+TEST(Quota, TellsNoMoreWaitersThanItHasRoomForAndTheFirstFirst) {
+  Quota quota("things", 3);
+  auto held = quota.charge(3);
+  std::vector<std::pair<int, Charge>> given;
+  std::vector<Quota::Waiter> waiters;
+  for (int who = 0; who < 5; ++who) {
+    waiters.push_back(quota.when_room(1, [&, who](Charge room) { given.emplace_back(who, std::move(room)); }));
+  }
+  waiters[1].cancel();
   held->release();
-  EXPECT_EQ(told, 1) << "waiting again waits for the next release";
+  ASSERT_EQ(given.size(), 3u);
+  for (const size_t i : {0, 1, 2}) EXPECT_EQ(given[i].first, (std::array{0, 2, 3})[i]);
+  EXPECT_TRUE(waiters[4].waits());
+  given[0].second.release();
+  EXPECT_EQ(given.back().first, 4);
+}
+
+TEST(Quota, LetsAWaiterWhoseOwnLimitIsMetHoldUpNobodyAndKeepItsPlace) {
+  Quota tenant("tenant", 2);
+  Quota full("full", 1, &tenant), other("other", 2, &tenant);
+  auto own = full.charge(1), held = other.charge(1);
+  Charge first, second;
+  const auto first_waiter = full.when_room(1, [&](Charge room) { first = std::move(room); });
+  const auto second_waiter = other.when_room(1, [&](Charge room) { second = std::move(room); });
+  held->release();
+  EXPECT_EQ(first.amount(), 0u);
+  EXPECT_EQ(second.amount(), 1u);
+  own->release();
+  EXPECT_EQ(first.amount(), 1u);
 }
 
 TEST(Quota, ForgetsAWaiterThatIsGone) {
@@ -84,7 +106,7 @@ TEST(Quota, ForgetsAWaiterThatIsGone) {
   auto held = quota.charge(1);
   const auto kept = std::make_shared<int>(0);
   int told = 0;
-  for (int i = 0; i < 100; ++i) (void)quota.when_released([kept, &told] { ++told; });
+  for (int i = 0; i < 100; ++i) (void)quota.when_room(1, [kept, &told](Charge) { ++told; });
   EXPECT_EQ(kept.use_count(), 1) << "what a waiter holds goes with it";
   held->release();
   EXPECT_EQ(told, 0);
