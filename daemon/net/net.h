@@ -107,8 +107,8 @@ class Connection {
   // `notsup` when the transport has no further stream to give.
   virtual Result<std::shared_ptr<Stream>> take_stream() = 0;
   virtual ConnectionInfo info() const { return {}; }
-  // What it holds in the daemon's memory besides a socket, in bytes, to be charged to its user: buffers and certificates
-  // of TLS, what a proxy brought early. As of now; it does not grow.
+  // What it holds in the daemon's memory besides a socket, in bytes, to be charged to its user: buffers and
+  // certificates of TLS, what a proxy brought early. As of now; it does not grow.
   virtual uint64_t memory() const { return 0; }
 
   // `noprotoopt`: not this transport's. TCP_NODELAY is on from the start: what the daemon writes is a whole message

@@ -265,8 +265,10 @@ class TlsMemory : public TlsHostile {
 TEST_F(TlsMemory, OfAHalfHelloOfTheGreatestLengthIsWithinItsCharge) {
   const auto server = load(server_policy(identity_));
   std::vector<Pair> pairs;
+  pairs.reserve(kMany);
   for (int i = 0; i < kMany; ++i) pairs.push_back(tcp_pair());
   std::vector<std::shared_ptr<Running<Result<ConnectionPtr>>>> shaking;
+  shaking.reserve(pairs.size());
   const uint64_t before = used();
   for (Pair& pair : pairs) {
     shaking.push_back(start(tls_accept(server, pair.ours)));
