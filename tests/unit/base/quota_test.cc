@@ -75,6 +75,7 @@ TEST(Quota, TellsNoMoreWaitersThanItHasRoomForAndTheFirstFirst) {
   auto held = quota.charge(3);
   std::vector<std::pair<int, Charge>> given;
   std::vector<Quota::Waiter> waiters;
+  waiters.reserve(5);
   for (int who = 0; who < 5; ++who) {
     waiters.push_back(quota.when_room(1, [&, who](Charge room) { given.emplace_back(who, std::move(room)); }));
   }
