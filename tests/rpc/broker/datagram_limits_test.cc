@@ -94,6 +94,7 @@ TEST_F(DatagramLimitsTest, QUOTA_2_EachPeerOfAListeningControlCountsAsAConnectio
     peers.back().send_to("x", server.address);
   }
   std::vector<v1::HandleReply> connections;
+  connections.reserve(2);
   for (int i = 0; i < 2; ++i) connections.push_back(session_->accept(server.handle));
   EXPECT_EQ(daemon_->counts().connections, 2u);
   EXPECT_EQ(session_->accept(server.handle, true).error(), v1::AGAIN);
