@@ -45,6 +45,9 @@ class PendingTest : public DaemonTest, public testing::WithParamInterface<const 
 TEST_P(PendingTest, DAEMON_1_APendingCallEndsAtOnce) {
   guest_->tell(GetParam());
   ASSERT_TRUE(guest_->waits());
+  // A write waits for room now and then on its way. From here on what it waits for cannot come any more.
+  daemon_.process().kill(SIGSTOP);
+  ASSERT_TRUE(guest_->waits());
   kill_daemon();
   EXPECT_THAT(guest_->answer(), HasSubstr("connaborted"));
 }
