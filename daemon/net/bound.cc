@@ -4,9 +4,9 @@
 
 #include <sys/socket.h>
 
+#include "daemon/net/bind_address.h"
 #include "daemon/net/connector.h"
 #include "daemon/net/listener.h"
-#include "daemon/net/socket_address.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -69,47 +69,18 @@ Status reuse_address(int fd) {
   return Status();
 }
 
-Status bind_to(int fd, const SocketAddress& address, const Endpoint& endpoint) {
-  if (::bind(fd, address.get(), address.size) != 0) return system_error(errno, "bind " + policy::to_string(endpoint));
-  return Status();
-}
-
-// The kernel's answer, with the port it chose.
-Result<Endpoint> bind_ip(int fd, const policy::IpEndpoint& endpoint) {
-  if (auto set = reuse_address(fd); !set) return set.error();
-  auto address = ip_address(endpoint);
-  if (!address) return address.error();
-  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
-  auto local = local_address(fd);
-  if (!local) return local.error();
-  return endpoint_of(*local);
-}
-
-Result<BoundPath> bind_unix(int fd, const policy::UnixEndpoint& endpoint) {
-  if (!endpoint.abstract) return endpoint.name.empty() ? BoundPath() : BoundPath::bind(fd, endpoint.name);
-  auto address = unix_address(endpoint.name, true);
-  if (!address) return address.error();
-  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
-  return BoundPath();
-}
-
 }  // namespace
 
 Result<std::shared_ptr<Bound>> bind_stream(Loop loop, const Endpoint& endpoint) {
   auto fd = open_socket(endpoint);
   if (!fd) return fd.error();
-  Endpoint local = endpoint;
-  BoundPath path;
-  if (const auto* ip = std::get_if<policy::IpEndpoint>(&endpoint)) {
-    auto bound = bind_ip(fd->get(), *ip);
-    if (!bound) return bound.error();
-    local = *bound;
-  } else {
-    auto bound = bind_unix(fd->get(), std::get<policy::UnixEndpoint>(endpoint));
-    if (!bound) return bound.error();
-    path = std::move(*bound);
+  if (std::holds_alternative<policy::IpEndpoint>(endpoint)) {
+    if (auto set = reuse_address(fd->get()); !set) return set.error();
   }
-  return std::shared_ptr<Bound>(std::make_shared<BoundSocket>(loop, std::move(*fd), std::move(local), std::move(path)));
+  auto own = bind_address(fd->get(), endpoint, BoundPath::bind);
+  if (!own) return own.error();
+  return std::shared_ptr<Bound>(
+      std::make_shared<BoundSocket>(loop, std::move(*fd), std::move(own->endpoint), std::move(own->path)));
 }
 
 }  // namespace wasi_netd::net

@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 
+#include "daemon/net/bind_address.h"
 #include "daemon/net/datagram/connected.h"
 #include "daemon/net/datagram/unconnected.h"
 
@@ -18,33 +19,6 @@ Status tell_local_address(int fd, policy::Family family) {
   const int done = family == policy::Family::kIpv4 ? ::setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on)
                                                    : ::setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
   return done == 0 ? Status() : Status(system_error(errno, "packet information"));
-}
-
-Status bind_to(int fd, const SocketAddress& address, const Endpoint& endpoint) {
-  if (::bind(fd, address.get(), address.size) != 0) return system_error(errno, "bind " + policy::to_string(endpoint));
-  return Status();
-}
-
-// No SO_REUSEADDR: on UDP it would let a second socket take the port from the first. The kernel's answer, with the port
-// it chose.
-Result<Endpoint> bind_ip(int fd, const policy::IpEndpoint& endpoint) {
-  if (endpoint.address.is_unspecified()) {
-    if (auto told = tell_local_address(fd, endpoint.address.family); !told) return told.error();
-  }
-  auto address = ip_address(endpoint);
-  if (!address) return address.error();
-  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
-  auto local = local_address(fd);
-  if (!local) return local.error();
-  return endpoint_of(*local);
-}
-
-Result<BoundPath> bind_unix(int fd, const policy::UnixEndpoint& endpoint) {
-  if (!endpoint.abstract) return endpoint.name.empty() ? BoundPath() : BoundPath::bind_to_answer(fd, endpoint.name);
-  auto address = unix_address(endpoint.name, true);
-  if (!address) return address.error();
-  if (auto bound = bind_to(fd, *address, endpoint); !bound) return bound.error();
-  return BoundPath();
 }
 
 class DatagramDial final : public Dial, public std::enable_shared_from_this<DatagramDial> {
@@ -112,28 +86,23 @@ class DatagramDial final : public Dial, public std::enable_shared_from_this<Data
 Result<std::shared_ptr<DatagramBound>> bind_datagram(Loop loop, const Endpoint& endpoint, DatagramOptions options) {
   auto fd = open_datagram_socket(endpoint);
   if (!fd) return fd.error();
-  Endpoint local = endpoint;
-  BoundPath path;
   const auto* ip = std::get_if<policy::IpEndpoint>(&endpoint);
-  if (ip) {
-    auto bound = bind_ip(fd->get(), *ip);
-    if (!bound) return bound.error();
-    local = *bound;
-  } else {
-    auto bound = bind_unix(fd->get(), std::get<policy::UnixEndpoint>(endpoint));
-    if (!bound) return bound.error();
-    path = std::move(*bound);
+  if (ip && ip->address.is_unspecified()) {
+    if (auto told = tell_local_address(fd->get(), ip->address.family); !told) return told.error();
   }
+  // No SO_REUSEADDR: on UDP it would let a second socket take the port from the first.
+  auto own = bind_address(fd->get(), endpoint, BoundPath::bind_to_answer);
+  if (!own) return own.error();
   auto socket = DatagramSocket::make(loop, std::move(*fd));
   if (!socket) {
-    path.remove();
+    own->path.remove();
     return socket.error();
   }
   if (ip) {
     if (auto told = (*socket)->tell_peers(true); !told) return told.error();
   }
-  return std::shared_ptr<DatagramBound>(std::make_shared<UnconnectedDatagrams>(std::move(*socket), std::move(local),
-                                                                               std::move(path), std::move(options)));
+  return std::shared_ptr<DatagramBound>(std::make_shared<UnconnectedDatagrams>(
+      std::move(*socket), std::move(own->endpoint), std::move(own->path), std::move(options)));
 }
 
 std::shared_ptr<Dial> dial_datagram(Loop loop, std::vector<Endpoint> targets, Targets which, DatagramOptions options,
