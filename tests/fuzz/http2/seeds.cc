@@ -1,15 +1,8 @@
 // The seed run: the fuzz target over series of frames, good and nearly good, as an ordinary test.
-#include <cstddef>
-#include <cstdint>
-#include <random>
-#include <string>
-
 #include <gtest/gtest.h>
 
+#include "tests/fuzz/seed_run.h"
 #include "tests/support/http2_frames.h"
-
-// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
@@ -46,7 +39,7 @@ TEST(FuzzHttp2, SeriesOfFramesKeepToTheRules) {
     for (unsigned frames = random() % 200; frames > 0; --frames) input += some_frame(random);
     if (round % 3 == 0) input.resize(random() % (input.size() + 1));
     if (round % 4 == 0 && input.size() > 1) input[1 + random() % (input.size() - 1)] = static_cast<char>(random());
-    ASSERT_EQ(LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size()), 0);
+    ASSERT_EQ(wasi_netd::test::run_target(input), 0);
   }
 }
 
