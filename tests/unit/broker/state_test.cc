@@ -10,6 +10,22 @@
 namespace wasi_netd::broker {
 namespace {
 
+// Every pair up to the last state and the last event.
+template <typename State, typename Event>
+void expect_steps(State last_state, Event last_event, const std::map<std::pair<State, Event>, State>& steps) {
+  for (int state = 0; state <= static_cast<int>(last_state); ++state) {
+    for (int event = 0; event <= static_cast<int>(last_event); ++event) {
+      const auto pair = std::make_pair(static_cast<State>(state), static_cast<Event>(event));
+      const auto expected = steps.find(pair);
+      const auto got = next(pair.first, pair.second);
+      ASSERT_EQ(got.has_value(), expected != steps.end()) << to_string(pair.first) << " event " << event;
+      if (got) {
+        EXPECT_EQ(*got, expected->second) << to_string(pair.first) << " event " << event;
+      }
+    }
+  }
+}
+
 TEST(ControlState, AllowsTheseStepsAndNoOthers) {
   using S = ControlState;
   using E = ControlEvent;
@@ -21,17 +37,7 @@ TEST(ControlState, AllowsTheseStepsAndNoOthers) {
       {{S::kBound, E::kClose}, S::kClosed},     {{S::kInUse, E::kClose}, S::kClosed},
       {{S::kReleased, E::kClose}, S::kClosed},  {{S::kListening, E::kClose}, S::kClosed},
   };
-  for (int state = 0; state <= static_cast<int>(S::kClosed); ++state) {
-    for (int event = 0; event <= static_cast<int>(E::kClose); ++event) {
-      const auto pair = std::make_pair(static_cast<S>(state), static_cast<E>(event));
-      const auto expected = steps.find(pair);
-      const auto got = next(pair.first, pair.second);
-      ASSERT_EQ(got.has_value(), expected != steps.end()) << to_string(pair.first) << " event " << event;
-      if (got) {
-        EXPECT_EQ(*got, expected->second) << to_string(pair.first) << " event " << event;
-      }
-    }
-  }
+  expect_steps(S::kClosed, E::kClose, steps);
 }
 
 TEST(ConnectionState, AllowsTheseStepsAndNoOthers) {
@@ -49,17 +55,7 @@ TEST(ConnectionState, AllowsTheseStepsAndNoOthers) {
       {{S::kEnding, E::kFinished}, S::kEnded},
       {{S::kEnding, E::kAbort}, S::kEnded},
   };
-  for (int state = 0; state <= static_cast<int>(S::kEnded); ++state) {
-    for (int event = 0; event <= static_cast<int>(E::kFinished); ++event) {
-      const auto pair = std::make_pair(static_cast<S>(state), static_cast<E>(event));
-      const auto expected = steps.find(pair);
-      const auto got = next(pair.first, pair.second);
-      ASSERT_EQ(got.has_value(), expected != steps.end()) << to_string(pair.first) << " event " << event;
-      if (got) {
-        EXPECT_EQ(*got, expected->second) << to_string(pair.first) << " event " << event;
-      }
-    }
-  }
+  expect_steps(S::kEnded, E::kFinished, steps);
 }
 
 }  // namespace

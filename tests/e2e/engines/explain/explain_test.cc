@@ -6,34 +6,9 @@ namespace {
 
 class ExplainStreamTest : public ExplainTest {
  protected:
-  std::optional<Said> lived(const DecisionRow& row) override {
-    switch (row.operation) {
-      case Operation::kConnect:
-        connect(row);
-        return recorded(row);
-      case Operation::kOpen:
-        close(open(row.protocol, row.address));
-        return recorded(row);
-      case Operation::kResolve:
-        resolve(row);
-        return recorded(row);
-      case Operation::kAccept:
-        return accepted(row);
-      case Operation::kListen: {
-        const int32_t control = open(row.protocol, row.address);
-        if (control < 0) return std::nullopt;  // the rules or the kernel refused it before
-        wasi_netd_listen(guest_, control, 0);
-        close(control);
-        return recorded(row);
-      }
-      case Operation::kSendTo:
-      case Operation::kRecvFrom:
-        break;
-    }
-    return std::nullopt;
-  }
+  std::optional<Said> sent(const DecisionRow&) override { return std::nullopt; }
   // A native socket bound to the row's address connects to a listener of the row's protocol.
-  std::optional<Said> accepted(const DecisionRow& row) {
+  std::optional<Said> came_in(const DecisionRow& row) override {
     const bool is_unix = row.protocol == "local";
     const std::string ip = is_unix ? "" : ip_of(row.address);
     const bool is_ipv6 = ip.find(':') != std::string::npos;
