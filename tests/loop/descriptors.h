@@ -9,12 +9,11 @@
 
 #include <sys/resource.h>
 
+#include "tests/support/proc.h"
+
 namespace wasi_netd::net {
 
-inline size_t open_descriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all))) - 1;  // the iterator has one itself
-}
+using test::open_descriptors;
 
 // While it lives this process can open `room` further descriptors. The kernel limits their numbers, so the numbers
 // below are filled up first.

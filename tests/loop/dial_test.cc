@@ -1,13 +1,12 @@
 // The race for one of several addresses, and single dials that fail.
 #include <algorithm>
-#include <filesystem>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "daemon/net/dial_order.h"
 #include "tests/loop/loop_test.h"
 #include "tests/loop/unanswering.h"
+#include "tests/support/proc.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -99,28 +98,24 @@ TEST_F(Dialling, DoesNotWaitForAnAddressThatDoesNotAnswer) {
 }
 
 TEST_F(Dialling, HoldsFourDescriptorsAtMost) {
-  const auto open_descriptors = [] {
-    std::filesystem::directory_iterator all("/proc/self/fd");
-    return std::distance(begin(all), end(all));
-  };
   Unanswering silent;
-  const auto before = open_descriptors();
+  const auto before = test::open_descriptors();
   auto race = dial_stream(loop(), std::vector<Endpoint>(16, silent.endpoint()));
   auto dialling = start(race->run());
   // The fifth and the sixth have begun by then.
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5500);
   Timer passed(loop(), until);
   passed.async_wait([](boost::system::error_code) {});
-  std::ptrdiff_t most = 0;
+  size_t most = 0;
   run_until([&] {
-    most = std::max(most, open_descriptors() - before);
+    most = std::max(most, test::open_descriptors() - before);
     return std::chrono::steady_clock::now() >= until;
   });
-  EXPECT_EQ(most, 4);
+  EXPECT_EQ(most, 4U);
   EXPECT_FALSE(dialling->done());
   race->cancel();
   EXPECT_EQ(code_of(finish(dialling)), Errno::canceled);
-  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_EQ(test::open_descriptors(), before);
 }
 
 TEST_F(Dialling, GivesUpTheOldestForAFifthAddress) {

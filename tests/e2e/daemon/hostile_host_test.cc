@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -16,6 +13,7 @@
 
 #include "tests/e2e/daemon/host_session.h"
 #include "tests/support/daemon_process.h"
+#include "tests/support/proc.h"
 #include "tests/support/raw_http2.h"
 
 namespace wasi_netd::test {
@@ -59,29 +57,7 @@ class HostileHostTest : public testing::Test {
   }
   static std::string headers() { return RawHttp2::headers(kUnknown); }
 
-  std::string proc(const char* name) const { return "/proc/" + std::to_string(daemon_.process().pid()) + "/" + name; }
-  size_t memory() const {
-    std::ifstream file(proc("statm"));
-    size_t size = 0, resident = 0;
-    file >> size >> resident;
-    return resident * 4096;
-  }
-  double cpu_seconds() const {
-    std::ifstream file(proc("stat"));
-    std::string line;
-    std::getline(file, line);
-    std::istringstream fields(line.substr(line.rfind(')') + 2));
-    std::string skipped;
-    for (int i = 0; i < 11; ++i) fields >> skipped;
-    double user = 0, system = 0;
-    fields >> user >> system;
-    return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-  }
-  size_t descriptors() const {
-    size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(proc("fd"))) ++count;
-    return count;
-  }
+  pid_t daemon() const { return daemon_.process().pid(); }
   void expect_service() {
     HostSession session(socket());
     ASSERT_TRUE(session.is_open());
@@ -95,13 +71,13 @@ class HostileHostTest : public testing::Test {
 TEST_F(HostileHostTest, AHostThatEndsItsHalfIsGoneAlthoughItTookNoReply) {
   constexpr size_t kPlaces = 4, kRounds = 3;
   expect_service();
-  const size_t before = descriptors();
+  const size_t before = open_descriptors(daemon());
   std::vector<RawHttp2> hosts;
   while (hosts.size() < kRounds * kPlaces) {
     hosts.push_back(admitted_host());
     hosts.back().socket().shutdown_write();
     hosts.back().socket().wait(0);  // a hang-up: the daemon writes nothing more
-    EXPECT_LE(descriptors(), before + 3 * kPlaces + 3);
+    EXPECT_LE(open_descriptors(daemon()), before + 3 * kPlaces + 3);
   }
 }
 
@@ -150,16 +126,14 @@ std::string goaway(uint32_t) { return http2::frame(http2::kGoaway, 0, 0, std::st
 class FloodTest : public HostileHostTest, public testing::WithParamInterface<Flood> {};
 
 TEST_P(FloodTest, CostsLittleMemoryAndNobodyElseTheService) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer keeps freed memory";
-#endif
+  if (!kMemoryTells) GTEST_SKIP() << "the sanitizer keeps freed memory";
   expect_service();
-  const size_t before = memory();
+  const size_t before = resident_bytes(daemon());
   RawHttp2 host(socket(), 0x7fffffff, GetParam().settings);
   std::string frames;
   for (int i = 0; i < 30'000; ++i) frames += GetParam().frames(host.next_stream());
   host.send(frames, GetParam().takes_replies);
-  EXPECT_LT(static_cast<double>(memory()) - static_cast<double>(before), 64.0 * kMiB);
+  EXPECT_LT(static_cast<double>(resident_bytes(daemon())) - static_cast<double>(before), 64.0 * kMiB);
   expect_service();
 }
 
@@ -189,13 +163,13 @@ TEST_F(HostileHostTest, HeadersWithoutEndAreCutBeforeTheyAreDecoded) {
   expect_service();
   for (const auto& [announced, more] :
        {std::pair{"\0\1x\x7f\x81\xff\xff\xff\x03"s, 'a'}, std::pair{"\0\x7f"s, '\x80'}}) {
-    const double before = cpu_seconds();
+    const auto before = cpu_time(daemon());
     RawHttp2 host(socket());
     std::string frames = http2::frame(http2::kHeaders, 0, 1, RawHttp2::headers(kClose) + announced);
     for (int i = 0; i < 512; ++i) frames += http2::frame(http2::kContinuation, 0, 1, std::string(16384, more));
     EXPECT_LT(host.send(frames, true), frames.size());
     EXPECT_TRUE(daemon_.process().wait_stderr("a host was cut off: headers too large"));
-    EXPECT_LT(cpu_seconds() - before, 1.0);
+    EXPECT_LT(cpu_time(daemon()) - before, std::chrono::seconds(1));
   }
   expect_service();
 }
@@ -203,7 +177,7 @@ TEST_F(HostileHostTest, HeadersWithoutEndAreCutBeforeTheyAreDecoded) {
 // Fields by their index in the table (RFC 7541 6.1): a byte on the wire, four thousand in the end.
 TEST_F(HostileHostTest, HeadersThatUnfoldCostNothing) {
   expect_service();
-  const double before = cpu_seconds();
+  const auto before = cpu_time(daemon());
   RawHttp2 host(socket());
   const std::string field = '\x40' + std::string("\x01x\x7f\xa1\x1e") + std::string(4000, 'v');
   std::string frames = http2::frame(http2::kHeaders, kWhole, host.next_stream(), RawHttp2::headers(kClose) + field);
@@ -213,7 +187,7 @@ TEST_F(HostileHostTest, HeadersThatUnfoldCostNothing) {
   }
   host.send(frames, true);
   expect_service();
-  EXPECT_LT(cpu_seconds() - before, 3.0);
+  EXPECT_LT(cpu_time(daemon()) - before, std::chrono::seconds(3));
 }
 
 // Whole frames of a type that have a flag.

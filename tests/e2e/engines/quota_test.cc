@@ -1,11 +1,9 @@
 // What a tenant's limits end: QUOTA rows, and accepting while nothing is left.
 #include <chrono>
-#include <filesystem>
 #include <fstream>
-#include <sstream>
-#include <unistd.h>
 
 #include "tests/e2e/engines/semantics_test.h"
+#include "tests/support/proc.h"
 
 namespace wasi_netd::test {
 namespace {
@@ -135,23 +133,6 @@ TEST_F(QuotaTest, ACCEPT_3_AcceptingPausesAndGoesOnWhenThereIsRoom) {
 
 // ---- descriptors, of which the daemon has a hard limit
 
-size_t descriptors_of(pid_t pid) {
-  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all)));
-}
-// Of all its threads, so far.
-std::chrono::milliseconds cpu_time_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  std::getline(file, line);
-  std::istringstream fields(line.substr(line.rfind(')') + 2));  // from the third field on, the state
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  long user = 0, system = 0;
-  fields >> user >> system;
-  return std::chrono::milliseconds((user + system) * 1000 / ::sysconf(_SC_CLK_TCK));
-}
-
 TEST_F(QuotaTest, ACCEPT_3_DescriptorsRunOutAndComeBackAndNothingSpins) {
   constexpr size_t kLimit = 64, kPeers = 64;
   daemon_.add_tenant("acme",
@@ -175,22 +156,23 @@ TEST_F(QuotaTest, ACCEPT_3_DescriptorsRunOutAndComeBackAndNothingSpins) {
   }
   size_t accepted = 0;
   const auto accept_one = [&] {
-    const std::string number = std::to_string(accepted);
-    if (ask("k" + number + "= accept l") == "again") return false;
+    const std::string answer = ask("k" + std::to_string(accepted) + "= accept l");
+    if (answer == "again") return false;
+    EXPECT_THAT(answer, StartsWith("success"));
     ++accepted;
     return true;
   };
   // One peer may be held ready, so "again" with no descriptor left means that there is none.
   bool exhausted = false;
-  while (!exhausted) exhausted = !accept_one() && descriptors_of(daemon) == kLimit && !accept_one();
+  while (!exhausted) exhausted = !accept_one() && open_descriptors(daemon) == kLimit && !accept_one();
   ASSERT_GT(accepted, 0U);
   ASSERT_LT(accepted, kPeers);
 
   // The rest waits in the backlog, and waiting costs next to nothing, while the guest waits with it.
-  const auto before = cpu_time_of(daemon);
+  const auto before = cpu_time(daemon);
   EXPECT_EQ(ask("poll 2000 l:r"), "success n=1 [1000000:clock success]");
-  EXPECT_LT(cpu_time_of(daemon) - before, std::chrono::milliseconds(300));
-  EXPECT_EQ(descriptors_of(daemon), kLimit);
+  EXPECT_LT(cpu_time(daemon) - before, std::chrono::milliseconds(300));
+  EXPECT_EQ(open_descriptors(daemon), kLimit);
 
   // With each that goes comes the next, in the order in which they came.
   for (size_t gone = 0; accepted < kPeers; ++gone) {

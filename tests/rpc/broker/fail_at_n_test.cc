@@ -1,6 +1,5 @@
 // Every flow is cut off after each of its steps, once by the host's death and once by the daemon's stop: whatever had
 // been reached, nothing stays.
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <list>
@@ -9,17 +8,13 @@
 
 #include "tests/rpc/broker/client.h"
 #include "tests/support/dns_server.h"
+#include "tests/support/proc.h"
 
 namespace wasi_netd::test {
 namespace {
 
 constexpr uint64_t kRead = uint64_t{1} << 1;
 constexpr uint32_t kReadMost = 4096;  // of the read that waits
-
-size_t descriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all))) - 1;  // the iterator has one itself
-}
 
 // A unary call that waits, on a thread of its own.
 class PendingCall {
@@ -211,7 +206,7 @@ TEST_P(FailAtNTest, TheDaemonMayStopAfterEveryStep) {
   live(0).reset();
   daemon_.stop();
   size_t before = 0;
-  eventually([&] { return before == std::exchange(before, descriptors()); });
+  eventually([&] { return before == std::exchange(before, open_descriptors()); });
   for (size_t n = 0; n <= GetParam().steps.size(); ++n) {
     SCOPED_TRACE("after " + std::to_string(n) + " steps");
     daemon_.start();
@@ -222,7 +217,7 @@ TEST_P(FailAtNTest, TheDaemonMayStopAfterEveryStep) {
     while (life->session.next(event)) {
     }
     life.reset();
-    eventually([&] { return descriptors() == before; });
+    eventually([&] { return open_descriptors() == before; });
     forget_queries();
   }
 }
