@@ -10,8 +10,6 @@
 namespace wasi_netd::net {
 namespace {
 
-constexpr size_t kRecord = 16 * 1024;  // RFC 8446 5.1
-
 Error again() { return Error{Errno::again, {}}; }
 bool is_again(const Result<size_t>& result) { return result.has_error() && result.error().code == Errno::again; }
 Error pipe_error() { return Error{Errno::pipe, "write: the write half has ended"}; }
@@ -302,106 +300,6 @@ uint64_t TlsStream::memory() const {
     bytes += kCertificate + 2 * static_cast<uint64_t>(std::max(0, i2d_X509(sk_X509_value(chain, i), nullptr)));
   }
   return bytes;
-}
-
-void TlsStream::abort() {
-  if (std::exchange(over_, true)) return;
-  closed_ = true;
-  inner_->abort();
-  changes_.tell();
-}
-
-Task<void> TlsStream::finish(std::chrono::milliseconds linger) { return finish_task(shared_from_this(), linger); }
-Task<void> TlsStream::finish_task(Self self, std::chrono::milliseconds linger) {
-  if (self->closed_) {
-    while (!self->over_) co_await self->changes_.next();
-    co_return;
-  }
-  self->cancel();
-  (void)self->shutdown_write();
-  self->closed_ = true;
-  const auto deadline = std::chrono::steady_clock::now() + linger;
-  if (self->bio_.has_output() && linger.count() > 0) {
-    Timer limit(self->loop_);
-    limit.expires_at(deadline);
-    limit.async_wait([self](const boost::system::error_code& ec) {
-      if (ec) return;
-      self->bio_.drop_output();
-      self->changes_.tell();
-    });
-    // A peer that sends before it reads takes our bytes only when we take its own.
-    asio::co_spawn(self->loop_, drop_input_task(self->raw_), asio::detached);
-    while (self->bio_.has_output() && !self->over_) co_await self->changes_.next();
-  }
-  if (self->over_) co_return;
-  self->bio_.drop_output();
-  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-  left = std::max(left, std::chrono::milliseconds(0));
-  co_await self->inner_->finish(left);
-  self->over_ = true;
-  self->changes_.tell();
-}
-
-Task<void> TlsStream::drop_input_task(std::shared_ptr<Stream> raw) {
-  std::vector<char> scratch(kRecord);
-  for (;;) {
-    const asio::mutable_buffer buffer = asio::buffer(scratch);
-    auto n = co_await raw->read_some(buffer);
-    if (!n || *n == 0) co_return;
-  }
-}
-
-Task<Status> TlsStream::handshake(std::chrono::milliseconds timeout) {
-  return handshake_task(shared_from_this(), timeout);
-}
-Task<Status> TlsStream::handshake_task(Self self, std::chrono::milliseconds timeout) {
-  Timer limit(self->loop_);
-  limit.expires_after(timeout);
-  limit.async_wait([weak = self->weak_from_this()](const boost::system::error_code& ec) {
-    const Self stream = ec ? nullptr : weak.lock();
-    if (!stream) return;
-    stream->late_ = true;
-    stream->disturb();
-  });
-  std::optional<Error> failed;
-  while (!failed) {
-    if (self->late_) {
-      failed = Error{Errno::timedout, "TLS: the handshake took too long"};
-      break;
-    }
-    self->begin();
-    const int result = SSL_do_handshake(self->ssl());
-    const std::optional<Need> need = self->need_after(result);
-    if (self->bio_.write_error() || (result != 1 && !need)) failed = self->handshake_failed();
-    self->end();
-    if (failed || result == 1) break;
-    co_await wait_for(self, *need);
-  }
-  limit.cancel();
-  if (!failed) co_return Status();
-  self->closed_ = self->over_ = true;
-  // Behind an alert the connection is closed in order, so that the peer reads it. Nobody waits for a peer that is
-  // late.
-  if (failed->code == Errno::connaborted) {
-    co_await self->inner_->finish(std::chrono::milliseconds(0));
-  } else {
-    self->inner_->abort();
-  }
-  co_return *failed;
-}
-
-Error TlsStream::handshake_failed() const {
-  const long verified = SSL_get_verify_result(ssl_.get());
-  const std::string reason = take_openssl_error();
-  if (verified != X509_V_OK) {
-    return Error{Errno::connaborted,
-                 std::string("TLS: the peer's certificate is refused: ") + X509_verify_cert_error_string(verified)};
-  }
-  const std::optional<Error>& raw = bio_.read_error() ? bio_.read_error() : bio_.write_error();
-  if (raw && raw->code != Errno::connreset && raw->code != Errno::pipe) return *raw;
-  if (raw) return Error{Errno::connaborted, "TLS: the peer reset the connection during the handshake"};
-  if (bio_.ended()) return Error{Errno::connaborted, "TLS: the peer ended the connection during the handshake"};
-  return Error{Errno::connaborted, "TLS: " + reason};
 }
 
 }  // namespace wasi_netd::net

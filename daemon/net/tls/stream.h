@@ -70,6 +70,7 @@ class TlsStream final : public Connection, public Stream, public std::enable_sha
 
  private:
   using Self = std::shared_ptr<TlsStream>;
+  static constexpr size_t kRecord = 16 * 1024;  // RFC 8446 5.1: a record's most
   // What an operation that cannot be done now waits for. kTurn: nothing, it has had its turn of the loop.
   enum class Need : uint8_t { kInput, kOutput, kTurn };
 
