@@ -43,33 +43,27 @@ Errno Guest::open(std::shared_ptr<Tenant> tenant, const wasi_netd_guest_options*
 
 Guest::~Guest() {
   if (!session_) return;
-  fds_.for_each([](int32_t, Descriptor& descriptor) {
-    if (descriptor.stream) descriptor.stream->abort();
-  });
+  const std::vector<Stream*> streams = open_streams();
+  for (Stream* stream : streams) stream->abort();
   for (const auto& stream : draining_) stream->abort();
   session_->abort();
   Waker::Lock lock = waker_->lock();
-  fds_.for_each([&](int32_t, Descriptor& descriptor) {
-    if (descriptor.stream) waker_->wait(lock, [&] { return descriptor.stream->drained(); });
-  });
+  for (Stream* stream : streams) waker_->wait(lock, [&] { return stream->drained(); });
   for (const auto& stream : draining_) waker_->wait(lock, [&] { return stream->drained(); });
 }
 
 void Guest::finish() {
   const Deadline deadline =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(session_->linger_ms()) + kLingerMargin;
-  fds_.for_each([&](int32_t, Descriptor& descriptor) {
-    if (descriptor.stream) descriptor.stream->close(deadline);
-  });
+  const std::vector<Stream*> streams = open_streams();
+  for (Stream* stream : streams) stream->close(deadline);
   bool delivered = true;
   {
     Waker::Lock lock = waker_->lock();
     const auto drain = [&](Stream& stream) {
       delivered = waker_->wait(lock, deadline, [&] { return stream.drained(); }) && delivered;
     };
-    fds_.for_each([&](int32_t, Descriptor& descriptor) {
-      if (descriptor.stream) drain(*descriptor.stream);
-    });
+    for (Stream* stream : streams) drain(*stream);
     for (const auto& stream : draining_) drain(*stream);
   }
   // Past the linger nothing is owed: the destructor ends what is left.

@@ -17,20 +17,13 @@
 
 #include "client-shim/src/channel.h"
 #include "client-shim/src/fd_table.h"
+#include "client-shim/src/kind.h"
 #include "client-shim/src/session.h"
 #include "client-shim/src/stdio.h"
 #include "client-shim/src/stream.h"
 #include "client-shim/src/unary_call.h"
 
 namespace wasi_netd::shim {
-
-enum class Kind : uint8_t {
-  kStdio = WASI_NETD_KIND_STDIO,
-  kProtocol = WASI_NETD_KIND_PROTOCOL,
-  kControl = WASI_NETD_KIND_CONTROL,
-  kConnection = WASI_NETD_KIND_CONNECTION,
-  kStream = WASI_NETD_KIND_STREAM,
-};
 
 // What an fd stands for.
 struct Descriptor {
@@ -41,7 +34,7 @@ struct Descriptor {
   std::string protocol;            // kProtocol: its name
   bool granted = false;            // kProtocol: by the policy; found by name. Else a weaker one that the guest made
   std::shared_ptr<Handle> handle;  // network kinds; null: a protocol that could not be had from the present session
-  std::unique_ptr<Stream> stream;  // kStream
+  std::shared_ptr<Stream> stream;  // kStream; shared with the weaker fds that were made of it
   std::unique_ptr<Stdio> stdio;    // kStdio
   // kControl: a connection that sock_accept took and could not get the stream of; the next accept's.
   std::unique_ptr<Descriptor> accepted;
@@ -137,6 +130,13 @@ class Guest {
 
   // Closes what an fd stood for. Streams with bytes to send go on in draining_.
   void dispose(std::unique_ptr<Descriptor> descriptor);
+  // Every stream that an fd stands for, once.
+  std::vector<Stream*> open_streams() const;
+  // What the fds of a stream may do together; nothing when there is none.
+  std::optional<Rights> rights_of(const Stream& stream) const;
+  // The daemon takes a stream's bytes under the first fd's handle, for all of its fds: holds that handle to `rights`.
+  Errno narrow(Stream& stream, Rights rights);
+  Errno set_rights_in_daemon(const Handle& handle, Rights rights);
   void close_handle(const Handle& handle);
   // Forgets the closed streams whose calls have completed.
   void reap();
@@ -147,7 +147,7 @@ class Guest {
   const uint64_t ceiling_;
   std::shared_ptr<Session> session_;  // of the protocol fds
   FdTable<Descriptor> fds_;
-  std::vector<std::unique_ptr<Stream>> draining_;
+  std::vector<std::shared_ptr<Stream>> draining_;
 };
 
 }  // namespace wasi_netd::shim

@@ -1,4 +1,5 @@
 // preview1's calls on fds: bytes, shutdown, close, and what an fd is.
+#include <algorithm>
 #include <utility>
 
 #include "client-shim/src/guest.h"
@@ -7,43 +8,6 @@ namespace wasi_netd::shim {
 namespace {
 
 using Async = v1::Broker::StubInterface::async_interface;
-
-// The bits that mean something on an fd of this kind; the daemon's table for handles says the same.
-constexpr uint64_t meaningful(Kind kind) {
-  using namespace right;
-  constexpr uint64_t kCommon = poll_fd_readwrite | fd_fdstat_set_flags | fd_filestat_get;
-  switch (kind) {
-    case Kind::kStdio:
-      return kCommon | fd_read | fd_write;
-    case Kind::kProtocol:
-      return net_open | net_resolve | net_delegate;
-    case Kind::kControl:
-      return kCommon | net_listen | net_accept | net_connect | net_send_to | net_recv_from | sock_accept | net_delegate;
-    case Kind::kConnection:
-      return kCommon | net_stream_create | net_stream_accept | sock_shutdown | net_delegate;
-    case Kind::kStream:
-      return kCommon | fd_read | fd_write | sock_shutdown | net_delegate;
-  }
-  return 0;
-}
-
-// The bits that mean something on what can be made from it, in any number of steps.
-constexpr uint64_t inheritable(Kind kind) {
-  switch (kind) {
-    case Kind::kProtocol:
-      return meaningful(Kind::kControl) | inheritable(Kind::kControl);
-    case Kind::kControl:
-      return meaningful(Kind::kConnection) | inheritable(Kind::kConnection);
-    case Kind::kConnection:
-      return meaningful(Kind::kStream);
-    default:
-      return 0;
-  }
-}
-
-constexpr Rights without_meaningless(Kind kind, const Rights& rights) {
-  return {rights.base & meaningful(kind), rights.inheriting & inheritable(kind)};
-}
 
 // What the answer is when a stream's call meets another kind of network fd.
 constexpr Errno kNotAStream = err::inval;
@@ -123,9 +87,49 @@ void Guest::dispose(std::unique_ptr<Descriptor> descriptor) {
     if (descriptor->handle) close_handle(*descriptor->handle);
     return;
   }
-  if (!descriptor->stream->close()) close_handle(*descriptor->handle);
-  draining_.push_back(std::move(descriptor->stream));
+  const std::shared_ptr<Stream> stream = std::move(descriptor->stream);
+  if (descriptor->handle.get() != &stream->handle()) close_handle(*descriptor->handle);
+  if (const auto left = rights_of(*stream)) {
+    narrow(*stream, *left);  // that it failed, the fds that are left will see
+    return;
+  }
+  if (!stream->close()) close_handle(stream->handle());
+  draining_.push_back(stream);
   reap();
+}
+
+std::vector<Stream*> Guest::open_streams() const {
+  std::vector<Stream*> streams;
+  fds_.for_each([&](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream) streams.push_back(descriptor.stream.get());
+  });
+  std::ranges::sort(streams);
+  streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
+  return streams;
+}
+
+std::optional<Rights> Guest::rights_of(const Stream& stream) const {
+  std::optional<Rights> together;
+  fds_.for_each([&](int32_t, Descriptor& descriptor) {
+    if (descriptor.stream.get() != &stream) return;
+    if (!together) together.emplace();
+    together->base |= descriptor.rights.base;
+    together->inheriting |= descriptor.rights.inheriting;
+  });
+  return together;
+}
+
+Errno Guest::narrow(Stream& stream, Rights rights) {
+  // A call of its own could overtake what was written with the rights that go.
+  return stream.narrow(rights) ? err::success : set_rights_in_daemon(stream.handle(), rights);
+}
+
+Errno Guest::set_rights_in_daemon(const Handle& handle, Rights rights) {
+  UnaryCall<v1::RightsRequest, v1::StatusReply> call(handle);
+  call.request.set_handle(handle.token());
+  call.request.mutable_rights()->set_base(rights.base);
+  call.request.mutable_rights()->set_inheriting(rights.inheriting);
+  return run(call, &Async::SetRights);
 }
 
 void Guest::close_handle(const Handle& handle) {
@@ -147,7 +151,7 @@ void Guest::reap() {
       continue;
     }
     std::swap(draining_[i], draining_.back());
-    const std::unique_ptr<Stream> stream = std::move(draining_.back());
+    const std::shared_ptr<Stream> stream = std::move(draining_.back());
     draining_.pop_back();
     if (stream->needs_close_rpc()) close_handle(stream->handle());
   }
@@ -187,17 +191,16 @@ Errno Guest::set_rights(int32_t fd, Rights rights) {
   }
   rights = without_meaningless(descriptor->kind, rights);
   if (!rights.within(descriptor->rights)) return err::notcapable;
-  // A call of its own could overtake what was written with the rights that go.
-  const bool carried = descriptor->stream && descriptor->stream->narrow(rights);
-  if (!descriptor->stdio && !carried) {
-    UnaryCall<v1::RightsRequest, v1::StatusReply> call(*descriptor->handle);
-    call.request.set_handle(descriptor->handle->token());
-    call.request.mutable_rights()->set_base(rights.base);
-    call.request.mutable_rights()->set_inheriting(rights.inheriting);
-    if (const Errno error = run(call, &Async::SetRights); error != err::success) return error;
+  const Rights before = std::exchange(descriptor->rights, rights);
+  Errno error = err::success;
+  // The handle that a stream's bytes go by stays with what the stream's other fds need.
+  const bool carries = descriptor->stream && descriptor->handle.get() == &descriptor->stream->handle();
+  if (!descriptor->stdio && !carries) error = set_rights_in_daemon(*descriptor->handle, rights);
+  if (error == err::success && descriptor->stream) {
+    error = narrow(*descriptor->stream, *rights_of(*descriptor->stream));
   }
-  descriptor->rights = rights;
-  return err::success;
+  if (error != err::success) descriptor->rights = before;
+  return error;
 }
 
 }  // namespace wasi_netd::shim

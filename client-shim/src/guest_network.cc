@@ -66,8 +66,10 @@ std::unique_ptr<Descriptor> Guest::make_descriptor(const Descriptor& parent, Kin
   if (kind == Kind::kProtocol) descriptor->protocol = parent.protocol;
   // Not session_: the parent may be of a session before it, and then the call has failed.
   descriptor->handle = std::make_shared<Handle>(parent.handle->shared_session(), reply.handle());
-  if (kind == Kind::kStream) {
-    descriptor->stream = std::make_unique<Stream>(descriptor->handle, filetype == WASI_NETD_SOCKET_DGRAM);
+  if (parent.stream) {
+    descriptor->stream = parent.stream;
+  } else if (kind == Kind::kStream) {
+    descriptor->stream = std::make_shared<Stream>(descriptor->handle, filetype == WASI_NETD_SOCKET_DGRAM);
   }
   return descriptor;
 }
@@ -281,6 +283,9 @@ Errno Guest::restrict_rights(int32_t fd, Rights rights, int32_t& out) {
   Descriptor* descriptor = nullptr;
   Errno error = find_live(fd, descriptor);
   if (error != err::success) return error;
+  // The handle that a stream's bytes go by may have more than this fd.
+  rights = without_meaningless(descriptor->kind, rights);
+  if (!rights.within(descriptor->rights)) return err::notcapable;
   UnaryCall<v1::RightsRequest, v1::HandleReply> call(*descriptor->handle);
   call.request.set_handle(descriptor->handle->token());
   fill(*call.request.mutable_rights(), rights);

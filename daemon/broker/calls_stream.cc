@@ -66,9 +66,6 @@ Result<NewHandle> restrict_handle(Session& session, const Token& token, const Ri
   const std::shared_ptr<Object> object = (*handle)->object;
   const auto rights = weaken(object->kind(), (*handle)->rights, wanted);
   if (!rights) return Error{Errno::notcapable, "more rights than the handle has"};
-  if (object->kind() == Kind::kStream && static_cast<Stream&>(*object).in_transfer()) {
-    return Error{Errno::busy, "stream in a mode"};
-  }
   return session.insert(object, *rights);
 }
 

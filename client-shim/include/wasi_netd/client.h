@@ -128,6 +128,8 @@ WASI_NETD_API wasi_netd_errno wasi_netd_connection_info(wasi_netd_guest*, int32_
 /* Addresses without port, one per line. */
 WASI_NETD_API wasi_netd_errno wasi_netd_resolve(wasi_netd_guest*, int32_t protocol_fd, const char* name,
                                                 size_t name_len, char* buffer, size_t capacity, size_t* out_len);
+/* A second fd for the same object with these rights. Both fds of a stream take from the same bytes; it ends with the
+   last of them. */
 WASI_NETD_API wasi_netd_errno wasi_netd_restrict(wasi_netd_guest*, int32_t fd, uint64_t rights_base,
                                                  uint64_t rights_inheriting, int32_t* out_fd);
 enum {

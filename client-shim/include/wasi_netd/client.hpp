@@ -196,6 +196,12 @@ class Fd {
   void set_nonblock(bool on) {
     check(wasi_netd_fdstat_set_flags(guest_, number_, on ? WASI_NETD_FDFLAG_NONBLOCK : 0), "fdstat_set_flags");
   }
+  // A second fd for the same object with these rights, wasi_netd_restrict().
+  Fd restricted(uint64_t rights_base, uint64_t rights_inheriting = 0) const {
+    int32_t out = -1;
+    check(wasi_netd_restrict(guest_, number_, rights_base, rights_inheriting, &out), "restrict");
+    return {guest_, out};
+  }
   std::string local_address() const { return text("local_address", wasi_netd_local_address); }
   std::string peer_address() const { return text("peer_address", wasi_netd_peer_address); }
 

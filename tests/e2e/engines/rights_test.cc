@@ -178,6 +178,26 @@ TEST_F(RightsTest, RIGHTS_6_RestrictMakesASecondWeakerFd) {
   EXPECT_EQ(errno_after("restrict c listen+connect none"), "notcapable");
 }
 
+TEST_F(RightsTest, RIGHTS_6_AWeakerFdOfAStreamGoesOnWhereTheFirstWasClosed) {
+  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  succeed("c= open tcp 0.0.0.0:0");
+  succeed("k= connect c 127.0.0.1:" + std::to_string(listener.local_port()));
+  succeed("s= create k");
+  NativeSocket peer = NativeSocket(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  peer.write_all("onetwo");
+  EXPECT_EQ(ask("read s 3"), "success n=3 data=one");
+  succeed("r= restrict s read+poll none");
+  succeed("close s");
+  EXPECT_EQ(ask("read r 9"), "success n=3 data=two");
+  EXPECT_EQ(errno_after("write r x"), "notcapable");
+  peer.write_all("three");
+  succeed("poll - r:r");
+  EXPECT_EQ(ask("read r 9"), "success n=5 data=three");
+  succeed("close r");
+  succeed("close k");
+  EXPECT_EQ(peer.read_to_end(), "");
+}
+
 TEST_F(RightsTest, KIND_1_ANetworkingCallOnStdioIsNotASocket) {
   for (const char* command :
        {"listen 0", "accept 1", "connect 2 127.0.0.1:1", "create 0", "saccept 0", "open 0 127.0.0.1:0", "local 0",

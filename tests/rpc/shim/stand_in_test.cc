@@ -17,6 +17,7 @@ class StandIn final : public v1::Broker::Service {
   // ---- what the tests look at
   std::atomic<int> polls{0};
   std::atomic<uint32_t> polled_interest{0};
+  std::atomic<uint64_t> rights_set{~uint64_t{0}};  // by the last SetRights
 
   // gRPC's names. NOLINTBEGIN(readability-identifier-naming)
   Status OpenSession(ServerContext*, grpc::ServerReaderWriter<v1::SessionEvent, v1::SessionRequest>* stream) override {
@@ -34,6 +35,15 @@ class StandIn final : public v1::Broker::Service {
   Status Connect(ServerContext*, const v1::ConnectRequest*, v1::HandleReply* reply) override { return made(*reply); }
   Status StreamCreate(ServerContext*, const v1::StreamCreateRequest*, v1::HandleReply* reply) override {
     return made(*reply);
+  }
+  Status Restrict(ServerContext*, const v1::RightsRequest* request, v1::HandleReply* reply) override {
+    made(*reply);
+    *reply->mutable_rights() = request->rights();
+    return Status::OK;
+  }
+  Status SetRights(ServerContext*, const v1::RightsRequest* request, v1::StatusReply*) override {
+    rights_set = request->rights().base();
+    return Status::OK;
   }
   Status Close(ServerContext*, const v1::HandleRequest*, v1::StatusReply*) override { return Status::OK; }
   Status Poll(ServerContext*, const v1::PollRequest* request, v1::PollReply*) override {
@@ -111,6 +121,19 @@ TEST_F(ShimOfStandIn, ARefusedCallThatTheDaemonDoesNotEndHoldsNobodyUp) {
     EXPECT_EQ(errno_of_throw([&] { stream.write("x"); }), WASI_NETD_ERRNO_busy);
   }
   stream.close();
+}
+
+TEST_F(ShimOfStandIn, RightsThatNoFdOfAStreamHasAnyMoreAreGivenUpInTheDaemon) {
+  const Fd fd = control();
+  Fd stream = guest_->connect(fd, "127.0.0.1:1").stream();
+  constexpr uint64_t kRead = uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_read;
+  constexpr uint64_t kWrite = uint64_t{1} << WASI_NETD_RIGHT_BIT_fd_write;
+  Fd reader = stream.restricted(kRead);
+  Fd writer = stream.restricted(kWrite);
+  stream.close();
+  EXPECT_EQ(daemon_.rights_set, kRead | kWrite);
+  writer.close();
+  EXPECT_EQ(daemon_.rights_set, kRead);
 }
 
 }  // namespace
