@@ -91,6 +91,14 @@ struct Life {
     request.set_name("other-" + name);
     pending.emplace_back(host, &v1::Broker::Stub::Resolve, request);
   }
+  void start_send() {
+    more = session.open_datagram("named-grams", "0.0.0.0:0");
+    v1::SendToRequest request;
+    request.set_session(session.token());
+    request.set_control(more.handle());
+    request.set_address("third-" + name + ":80");
+    pending.emplace_back(host, &v1::Broker::Stub::SendTo, request);
+  }
   void await_query() {
     (void)dns.receive();
     while (dns.has_query()) (void)dns.receive();
@@ -155,7 +163,8 @@ const Flow kFlows[] = {
       [](Life& l) { l.session.listen(l.more.handle()); }, [](Life& l) { l.transfer->fin(); }}},
     {"NameThatNobodyAnswers",
      {[](Life& l) { l.open_any("named"); }, [](Life& l) { l.start_connect(false); }, [](Life& l) { l.await_query(); },
-      [](Life& l) { l.start_connect(true); }, [](Life& l) { l.start_resolve(); }, [](Life& l) { l.await_query(); }}},
+      [](Life& l) { l.start_connect(true); }, [](Life& l) { l.start_resolve(); }, [](Life& l) { l.await_query(); },
+      [](Life& l) { l.start_send(); }, [](Life& l) { l.await_query(); }}},
     {"Accept",
      {[](Life& l) { l.control = l.session.open("net", "127.0.0.1:0"); }, [](Life& l) { l.listen(); },
       [](Life& l) { EXPECT_EQ(l.session.accept(l.control.handle(), true).error(), v1::AGAIN); },
@@ -194,23 +203,15 @@ const Flow kFlows[] = {
 class FailAtNTest : public testing::TestWithParam<Flow> {
  protected:
   void SetUp() override {
-    daemon_.add_tenant("acme",
-                       "protocols:\n"
-                       "  named:\n"
-                       "    transport: tcp\n"
-                       "    connect: {allow: [\"*.example:1-65535\"]}\n"
-                       "    resolver: {servers: [\"127.0.0.1:" +
-                           std::to_string(dns_.port()) +
-                           "\"], timeout: 5m}\n"
-                           "  net:\n" +
-                           on_loopback("tcp") + "  grams:\n" + on_loopback("udp") +
-                           "  local:\n"
-                           "    transport: unix\n"
-                           "    open: {allow: [\"" +
-                           daemon_.directory() +
-                           "/s/\"]}\n"
-                           "    accept: {allow: [\"*\"]}\n");
+    daemon_.add_tenant("acme", "protocols:\n  named:\n" + by_name("tcp") + "  named-grams:\n" + by_name("udp") +
+                                   "  net:\n" + on_loopback("tcp") + "  grams:\n" + on_loopback("udp") +
+                                   "  local:\n    transport: unix\n    open: {allow: [\"" + daemon_.directory() +
+                                   "/s/\"]}\n    accept: {allow: [\"*\"]}\n");
     std::filesystem::create_directory(daemon_.directory() + "/s");
+  }
+  std::string by_name(const std::string& transport) const {
+    return "    transport: " + transport + "\n    connect: {allow: [\"*.example:1-65535\"]}\n" +
+           "    resolver: {servers: [\"127.0.0.1:" + std::to_string(dns_.port()) + "\"], timeout: 5m}\n";
   }
   static std::string on_loopback(const std::string& transport) {
     const std::string rules = ": {allow: [\"127.0.0.1\"]}\n";
