@@ -39,6 +39,7 @@ bool proxy_resolves(const policy::Protocol& protocol) {
 // From a judged name to a dial. In the background: the connection says how it went.
 Task<void> run_connect_by_name(std::shared_ptr<Connection> connection, policy::Request request, std::string asked,
                                policy::Decision decision, std::optional<policy::Family> family) {
+  if (connection->state() != ConnectionState::kConnecting) co_return;  // given up before it began
   Call waiting;
   connection->on_decided([&waiting] { waiting.cancel(); });
   // A bound socket can only reach addresses of its own family.

@@ -10,6 +10,10 @@ namespace {
 // A static entry of `hosts:` does not change while the policy is the same.
 constexpr std::chrono::seconds kStaticTtl{3600};
 
+Error given_up(const Session& session) {
+  return session.over() ? Error{Errno::connaborted, "session is over"} : Error{Errno::canceled, "call cancelled"};
+}
+
 Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string protocol_name, std::string name,
                                   Call& call, net::Resolver::Early early) {
   const policy::Protocol* protocol = session->tenant().policy().protocol(protocol_name);
@@ -19,12 +23,14 @@ Task<Result<net::Answer>> look_up(std::shared_ptr<Session> session, std::string 
     net::Answer answer{fixed->second, kStaticTtl};
     co_return answer;
   }
-  if (call.cancelled()) co_return Error{Errno::canceled, "call cancelled"};
+  const Session::CancelAtEnd bound(*session, call);
+  if (call.cancelled()) co_return given_up(*session);
   boost::asio::cancellation_signal stop;
   call.on_cancel([&stop] { stop.emit(boost::asio::cancellation_type::terminal); });
   auto found =
       co_await session->tenant().runtime(*protocol).resolver().resolve(std::move(name), stop.slot(), std::move(early));
   call.on_cancel(nullptr);
+  if (!found && call.cancelled()) co_return given_up(*session);
   // `again` would mean something else to a guest with a non-blocking fd.
   if (!found && found.error().code == Errno::again) co_return Error{Errno::io, found.error().detail};
   co_return found;

@@ -43,7 +43,7 @@ Session::~Session() = default;
 AuditSubject Session::subject(std::string_view protocol) const { return {tenant_.name(), label_, guest_, protocol}; }
 
 Result<NewHandle> Session::insert(std::shared_ptr<Object> object, const Rights& rights) {
-  if (ending_ || ended_) return Error{Errno::connaborted, "session is over"};
+  if (over()) return Error{Errno::connaborted, "session is over"};
   if (!has_room_for_handle()) return Error{Errno::mfile, "handle quota"};
   auto charge = handles_quota_.charge(1);
   const Token token = Token::make();
@@ -176,9 +176,20 @@ void Session::close_handles(bool keep_transfers) {
   for (const Token& token : doomed) (void)close(token);
 }
 
+Session::CancelAtEnd::CancelAtEnd(Session& session, Call& call) : session_(session), call_(call) {
+  session.waiting_.insert(&call);
+  if (session.over()) call.cancel();
+}
+
+void Session::cancel_waiting() {
+  // A call that is cancelled may take itself out.
+  for (Call* call : std::exchange(waiting_, {})) call->cancel();
+}
+
 Task<void> Session::end(std::chrono::milliseconds linger) {
   const auto self = shared_from_this();
   ending_ = true;
+  cancel_waiting();
   close_handles(true);
   Timer deadline(tenant_.loop(), linger);
   const auto expired = std::make_shared<bool>(false);  // the timer's handler may outlive this frame
@@ -206,6 +217,7 @@ void Session::abort() {
     }
     if (object->kind() == Kind::kStream) static_cast<Stream&>(*object).cut_transfer();
   }
+  cancel_waiting();
   close_handles(false);
   tenant_.remove_session(*this);
   charge_.release();

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -103,14 +104,29 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // ---- the end ----
   bool ended() const { return ended_; }
-  // Orderly: closes every handle but those of streams that are in a call of their own; completes when these have
-  // delivered and closed, or after `linger`, and then everything left is aborted.
+  bool over() const { return ending_ || ended_; }  // makes nothing new, though bytes may still be delivered
+  // While it lives the session's end cancels the call, which waits for what is no object of the session. The call's
+  // frame keeps the session.
+  class CancelAtEnd {
+   public:
+    CancelAtEnd(Session&, Call&);
+    CancelAtEnd(const CancelAtEnd&) = delete;
+    CancelAtEnd& operator=(const CancelAtEnd&) = delete;
+    ~CancelAtEnd() { session_.waiting_.erase(&call_); }
+
+   private:
+    Session& session_;
+    Call& call_;
+  };
+  // Orderly: closes every handle but those of streams that are in a call of their own, and wakes waiting calls;
+  // completes when these streams have delivered and closed, or after `linger`, and then everything left is aborted.
   Task<void> end(std::chrono::milliseconds linger);
   // At once: connections are reset, handles closed, waiting calls woken. Idempotent.
   void abort();
 
  private:
   void close_handles(bool keep_transfers);
+  void cancel_waiting();
 
   Tenant& tenant_;
   const std::string guest_;
@@ -128,8 +144,9 @@ class Session : public std::enable_shared_from_this<Session> {
   bool closing_ = false;
   bool ending_ = false;  // no new handles
   bool ended_ = false;
-  Event changed_;        // an event for next_event()
-  Event handles_fewer_;  // for end()
+  std::set<Call*> waiting_;  // those of a CancelAtEnd
+  Event changed_;            // an event for next_event()
+  Event handles_fewer_;      // for end()
   struct Known {
     std::chrono::steady_clock::time_point until;
     uint64_t answer;  // counts up

@@ -23,9 +23,6 @@ struct DecisionRow {
   policy::Verdict verdict = policy::Verdict::kDeny;
   std::string rule;                                                    // text of the deciding rule
   policy::AddressClass address_class = policy::AddressClass::kPublic;  // tcp only: of the address or the answer
-  // A guest can do it on any machine and no packet leaves the loopback interface. What is allowed may still fail, for
-  // want of a listener or of the address; the verdict is given before. kAccept: a peer can be bound to the address.
-  bool live = false;
 };
 
 struct ClassSample {
@@ -105,33 +102,31 @@ inline void add_class_rows(const ClassSample& sample, std::vector<DecisionRow>& 
   for (size_t i = 0; i < sample.addresses.size(); ++i) {
     const std::string plain = sample.addresses[i];
     const std::string address = bracketed(plain);
-    const bool stays = plain == "::1" || plain == "::" || plain == "0.0.0.0" || plain.starts_with("127.");
     const auto add = [&](const char* protocol, Operation operation, std::string asked, std::string answer,
-                         Verdict verdict, std::string rule, bool live) {
-      rows.push_back({protocol, operation, std::move(asked), std::move(answer), verdict, std::move(rule),
-                      sample.address_class, live});
+                         Verdict verdict, std::string rule) {
+      rows.push_back(
+          {protocol, operation, std::move(asked), std::move(answer), verdict, std::move(rule), sample.address_class});
     };
-    add("in", Operation::kConnect, address + ":7001", "", Verdict::kAllow, address + ":7001", stays);
-    add("in", Operation::kConnect, address + ":7002", "", Verdict::kDeny, address + ":7002", true);
-    add("out", Operation::kConnect, address + ":7001", "", Verdict::kDeny, is_public ? address : "connect", true);
-    add("in", Operation::kOpen, address + ":7101", "", Verdict::kAllow, address + ":7101", true);
-    add("out", Operation::kOpen, address + ":7101", "", Verdict::kDeny, is_public ? address : "open", true);
+    add("in", Operation::kConnect, address + ":7001", "", Verdict::kAllow, address + ":7001");
+    add("in", Operation::kConnect, address + ":7002", "", Verdict::kDeny, address + ":7002");
+    add("out", Operation::kConnect, address + ":7001", "", Verdict::kDeny, is_public ? address : "connect");
+    add("in", Operation::kOpen, address + ":7101", "", Verdict::kAllow, address + ":7101");
+    add("out", Operation::kOpen, address + ":7101", "", Verdict::kDeny, is_public ? address : "open");
     // `listen` is judged by the rules of `open`, so `open` has refused what it would refuse: a denied one can be asked
     // of the policy, but no guest gets that far.
-    add("in", Operation::kListen, address + ":7101", "", Verdict::kAllow, address + ":7101", true);
-    add("out", Operation::kListen, address + ":7101", "", Verdict::kDeny, is_public ? address : "open", false);
-    add("in", Operation::kAccept, address + ":40000", "", Verdict::kAllow, address, plain.starts_with("127."));
-    add("out", Operation::kAccept, address + ":40000", "", Verdict::kDeny, is_public ? address : "accept",
-        plain.starts_with("127."));
+    add("in", Operation::kListen, address + ":7101", "", Verdict::kAllow, address + ":7101");
+    add("out", Operation::kListen, address + ":7101", "", Verdict::kDeny, is_public ? address : "open");
+    add("in", Operation::kAccept, address + ":40000", "", Verdict::kAllow, address);
+    add("out", Operation::kAccept, address + ":40000", "", Verdict::kDeny, is_public ? address : "accept");
 
     const std::string inside = sample_name(sample.address_class, i, "in.example");
     const std::string outside = sample_name(sample.address_class, i, "out.example");
     const std::string opened_by = is_public ? "*.in.example:7001" : address + ":7001";
     const std::string closed_by = is_public ? address : "*.out.example:7001";
-    add("in", Operation::kConnect, inside + ":7001", plain, Verdict::kAllow, opened_by, stays);
-    add("out", Operation::kConnect, outside + ":7001", plain, Verdict::kDeny, closed_by, true);
-    add("in", Operation::kResolve, inside, plain, Verdict::kAllow, opened_by, true);
-    add("out", Operation::kResolve, outside, plain, Verdict::kDeny, closed_by, true);
+    add("in", Operation::kConnect, inside + ":7001", plain, Verdict::kAllow, opened_by);
+    add("out", Operation::kConnect, outside + ":7001", plain, Verdict::kDeny, closed_by);
+    add("in", Operation::kResolve, inside, plain, Verdict::kAllow, opened_by);
+    add("out", Operation::kResolve, outside, plain, Verdict::kDeny, closed_by);
   }
 }
 
@@ -144,27 +139,26 @@ inline std::vector<DecisionRow> decision_table(const std::string& directory) {
 
   // Names that no rule allows, so that no query leaves.
   for (const char* name : {"in.example", "a.example", "xin.example", "a.in.example.evil.example", "localhost"}) {
-    rows.push_back({"in", Operation::kConnect, std::string(name) + ":7001", "", Verdict::kDeny, "connect", {}, true});
-    rows.push_back({"in", Operation::kResolve, name, "", Verdict::kDeny, "connect", {}, true});
+    rows.push_back({"in", Operation::kConnect, std::string(name) + ":7001", "", Verdict::kDeny, "connect"});
+    rows.push_back({"in", Operation::kResolve, name, "", Verdict::kDeny, "connect"});
   }
   // Peers on loopback that wider rules tell apart.
   for (const char* peer : {"127.0.1.1", "127.0.1.2", "127.0.1.65", "127.0.1.67", "127.0.1.254"}) {
     rows.push_back({"in", Operation::kAccept, std::string(peer) + ":40000", "", Verdict::kAllow, "127.0.1.0/24",
-                    AddressClass::kLoopback, true});
+                    AddressClass::kLoopback});
   }
   for (const char* peer : {"127.0.2.1", "127.0.2.2", "127.0.2.77", "127.0.2.128", "127.0.2.255"}) {
     rows.push_back({"in", Operation::kAccept, std::string(peer) + ":40000", "", Verdict::kDeny, "127.0.2.0/24",
-                    AddressClass::kLoopback, true});
+                    AddressClass::kLoopback});
   }
   rows.push_back(
-      {"in", Operation::kAccept, "127.0.1.66:40000", "", Verdict::kDeny, "127.0.1.66", AddressClass::kLoopback, true});
+      {"in", Operation::kAccept, "127.0.1.66:40000", "", Verdict::kDeny, "127.0.1.66", AddressClass::kLoopback});
 
   const auto add_unix = [&](const std::string& name, Verdict verdict, const std::string& rule) {
     for (const Operation operation : {Operation::kConnect, Operation::kOpen, Operation::kListen, Operation::kAccept}) {
       const bool listens = operation == Operation::kListen;
       const std::string section(listens ? "open" : to_string(operation));
-      const bool live = !listens || verdict == Verdict::kAllow;
-      rows.push_back({"local", operation, name, "", verdict, rule.empty() ? section : rule, {}, live});
+      rows.push_back({"local", operation, name, "", verdict, rule.empty() ? section : rule});
     }
   };
   for (const char* name : {"a", "b.sock", "c", "deniedx", "d"})

@@ -1,5 +1,6 @@
 #pragma once
 // What the kernel says of a process: its own, or one that a test started.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <unistd.h>
 
 namespace wasi_netd::test {
@@ -39,6 +41,24 @@ inline std::chrono::milliseconds cpu_time(pid_t pid) {
   long user = 0, system = 0;
   fields >> user >> system;
   return std::chrono::milliseconds((user + system) * 1000 / ::sysconf(_SC_CLK_TCK));
+}
+
+// How often its threads began to wait, so far, but for gRPC's own, which look at their timers now and then.
+inline size_t waits_begun(pid_t pid) {
+  constexpr std::string_view kOfGrpc[] = {"grpc_global_tim", "timer_manager",   "nexting_thread",
+                                          "default-executo", "resolver-execut", "event_engine"};
+  constexpr std::string_view kKey = "voluntary_ctxt_switches:";
+  size_t count = 0;
+  for (const auto& task : std::filesystem::directory_iterator(proc_file(pid, "task"))) {
+    std::string name;
+    std::ifstream(task.path() / "comm") >> name;
+    if (std::ranges::count(kOfGrpc, name) > 0) continue;
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with(kKey)) count += std::stoul(line.substr(kKey.size()));
+    }
+  }
+  return count;
 }
 
 inline size_t open_descriptors(pid_t pid) {

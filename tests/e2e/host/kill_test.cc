@@ -182,7 +182,7 @@ TEST_F(KillTest, ATerminatedHostEndsItsGuestAndThePeerSeesAnEnd) {
   wait_until_asleep(host.pid());
   host.kill(SIGTERM);
   EXPECT_EQ(host.wait(), (Process::Exit{128 + SIGTERM, 0})) << host.standard_error();
-  how_it_ends(peer);
+  EXPECT_EQ(how_it_ends(peer), 0);
 }
 
 }  // namespace

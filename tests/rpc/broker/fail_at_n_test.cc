@@ -1,5 +1,5 @@
-// Every flow is cut off after each of its steps, once by the host's death and once by the daemon's stop: whatever had
-// been reached, nothing stays.
+// Every flow is cut off after each of its steps, by the host's death, by either end of its session and by the daemon's
+// stop: whatever had been reached, nothing stays.
 #include <functional>
 #include <future>
 #include <list>
@@ -46,6 +46,7 @@ struct Life {
   NativeSocket peer;
   std::unique_ptr<RawTransfer> transfer;
   std::list<PendingCall> pending;
+  std::vector<NativeSocket> peers;                                         // of what listens or receives here
   const std::string name = "slow" + std::to_string(++names) + ".example";  // nobody has asked for it before
   static inline int names = 0;
 
@@ -60,6 +61,21 @@ struct Life {
   }
   void create() { stream = session.stream_create(connection); }
   void listen() { EXPECT_EQ(session.listen(control.handle()), v1::SUCCESS); }
+  NativeAddress place() {
+    const std::string text = session.local_address(control.handle()).address();
+    if (text.starts_with('/')) return native_unix(text);
+    return native_ip("127.0.0.1", static_cast<uint16_t>(std::stoi(text.substr(text.rfind(':') + 1))));
+  }
+  void meet() { peers.push_back(native_connect(place())); }
+  void accept() {
+    connection = session.accept(control.handle());
+    EXPECT_EQ(connection.error(), v1::SUCCESS);
+  }
+  void start_transfer() { transfer = std::make_unique<RawTransfer>(host, session.token(), stream.handle()); }
+  void send_here() {
+    peers.push_back(native_bind(native_ip("127.0.0.1", 0), SOCK_DGRAM));
+    peers.back().send_to("some bytes", place());
+  }
   void start_connect(bool nonblock) {
     v1::ConnectRequest request;
     request.set_session(session.token());
@@ -75,6 +91,14 @@ struct Life {
     request.set_name("other-" + name);
     pending.emplace_back(host, &v1::Broker::Stub::Resolve, request);
   }
+  void start_send() {
+    more = session.open_datagram("named-grams", "0.0.0.0:0");
+    v1::SendToRequest request;
+    request.set_session(session.token());
+    request.set_control(more.handle());
+    request.set_address("third-" + name + ":80");
+    pending.emplace_back(host, &v1::Broker::Stub::SendTo, request);
+  }
   void await_query() {
     (void)dns.receive();
     while (dns.has_query()) (void)dns.receive();
@@ -84,6 +108,13 @@ struct Life {
     request.set_session(session.token());
     request.set_control(control.handle());
     pending.emplace_back(host, &v1::Broker::Stub::Accept, request);
+  }
+  void start_receive() {
+    v1::RecvFromRequest request;
+    request.set_session(session.token());
+    request.set_control(control.handle());
+    request.set_max(kReadMost);
+    pending.emplace_back(host, &v1::Broker::Stub::RecvFrom, request);
   }
   void start_read() {
     v1::ReadRequest request;
@@ -127,17 +158,35 @@ std::ostream& operator<<(std::ostream& out, const Flow& flow) { return out << fl
 const Flow kFlows[] = {
     {"Transfer",
      {[](Life& l) { l.open_any(); }, [](Life& l) { l.connect(); }, [](Life& l) { l.create(); },
-      [](Life& l) { l.transfer = std::make_unique<RawTransfer>(l.host, l.session.token(), l.stream.handle()); },
-      [](Life& l) { l.transfer->data("some bytes"); }, [](Life& l) { l.more = l.session.open("net", "127.0.0.1:0"); },
+      [](Life& l) { l.start_transfer(); }, [](Life& l) { l.transfer->data("some bytes"); },
+      [](Life& l) { l.more = l.session.open("net", "127.0.0.1:0"); },
       [](Life& l) { l.session.listen(l.more.handle()); }, [](Life& l) { l.transfer->fin(); }}},
     {"NameThatNobodyAnswers",
      {[](Life& l) { l.open_any("named"); }, [](Life& l) { l.start_connect(false); }, [](Life& l) { l.await_query(); },
-      [](Life& l) { l.start_connect(true); }, [](Life& l) { l.start_resolve(); }, [](Life& l) { l.await_query(); }}},
+      [](Life& l) { l.start_connect(true); }, [](Life& l) { l.start_resolve(); }, [](Life& l) { l.await_query(); },
+      [](Life& l) { l.start_send(); }, [](Life& l) { l.await_query(); }}},
     {"Accept",
      {[](Life& l) { l.control = l.session.open("net", "127.0.0.1:0"); }, [](Life& l) { l.listen(); },
       [](Life& l) { EXPECT_EQ(l.session.accept(l.control.handle(), true).error(), v1::AGAIN); },
       [](Life& l) { l.start_accept(); }, [](Life& l) { l.start_accept(); },
       [](Life& l) { l.more = l.session.restrict(l.control.handle(), l.control.rights().base()); }}},
+    // A peer that waits judged, one behind it in the backlog, one taken; then its bytes and its end.
+    {"Peers",
+     {[](Life& l) { l.control = l.session.open("net", "127.0.0.1:0"); }, [](Life& l) { l.listen(); },
+      [](Life& l) { l.meet(); }, [](Life& l) { l.meet(); }, [](Life& l) { l.accept(); }, [](Life& l) { l.create(); },
+      [](Life& l) { l.start_transfer(); }, [](Life& l) { l.peers.front().write_all("some bytes"); },
+      [](Life& l) { l.peers.front().reset(); }}},
+    {"UnixPeers",
+     {[](Life& l) { l.control = l.session.open("local", l.daemon.directory() + "/s/here"); },
+      [](Life& l) { l.listen(); }, [](Life& l) { l.meet(); }, [](Life& l) { l.accept(); }, [](Life& l) { l.create(); },
+      [](Life& l) { EXPECT_EQ(l.session.close(l.control.handle()), v1::SUCCESS); }, [](Life& l) { l.start_transfer(); },
+      [](Life& l) { l.peers.front().shutdown_write(); }, [](Life& l) { l.transfer->fin(); }}},
+    {"Datagrams",
+     {[](Life& l) { l.control = l.session.open_datagram("grams", "127.0.0.1:0"); }, [](Life& l) { l.start_receive(); },
+      [](Life& l) { l.send_here(); }, [](Life& l) { l.send_here(); },
+      [](Life& l) { EXPECT_EQ(l.session.send_to(l.control.handle(), "127.0.0.1:9", "some bytes"), v1::SUCCESS); },
+      [](Life& l) { l.listen(); }, [](Life& l) { l.send_here(); }, [](Life& l) { l.accept(); },
+      [](Life& l) { l.create(); }, [](Life& l) { l.start_transfer(); }, [](Life& l) { l.send_here(); }}},
     {"SingleCalls",
      {[](Life& l) { l.open_any(); }, [](Life& l) { l.connect(); }, [](Life& l) { l.create(); },
       [](Life& l) { l.session.poll(l.stream.handle(), v1::READABLE | v1::WRITABLE); }, [](Life& l) { l.start_read(); },
@@ -154,25 +203,49 @@ const Flow kFlows[] = {
 class FailAtNTest : public testing::TestWithParam<Flow> {
  protected:
   void SetUp() override {
-    daemon_.add_tenant("acme",
-                       "protocols:\n"
-                       "  named:\n"
-                       "    transport: tcp\n"
-                       "    connect: {allow: [\"*.example:1-65535\"]}\n"
-                       "    resolver: {servers: [\"127.0.0.1:" +
-                           std::to_string(dns_.port()) +
-                           "\"], timeout: 5m}\n"
-                           "  net:\n"
-                           "    transport: tcp\n"
-                           "    connect: {allow: [\"127.0.0.1\"]}\n"
-                           "    open: {allow: [\"127.0.0.1\"]}\n"
-                           "    accept: {allow: [\"127.0.0.1\"]}\n");
+    daemon_.add_tenant("acme", "protocols:\n  named:\n" + by_name("tcp") + "  named-grams:\n" + by_name("udp") +
+                                   "  net:\n" + on_loopback("tcp") + "  grams:\n" + on_loopback("udp") +
+                                   "  local:\n    transport: unix\n    open: {allow: [\"" + daemon_.directory() +
+                                   "/s/\"]}\n    accept: {allow: [\"*\"]}\n");
+    std::filesystem::create_directory(daemon_.directory() + "/s");
+  }
+  std::string by_name(const std::string& transport) const {
+    return "    transport: " + transport + "\n    connect: {allow: [\"*.example:1-65535\"]}\n" +
+           "    resolver: {servers: [\"127.0.0.1:" + std::to_string(dns_.port()) + "\"], timeout: 5m}\n";
+  }
+  static std::string on_loopback(const std::string& transport) {
+    const std::string rules = ": {allow: [\"127.0.0.1\"]}\n";
+    return "    transport: " + transport + "\n    connect" + rules + "    open" + rules + "    accept" + rules;
+  }
+  // But for so many connections of hosts.
+  void expect_nothing_left(size_t host_connections = 0) {
+    eventually([&] {
+      const auto now = daemon_->counts();
+      return now.sessions == 0 && now.handles == 0 && now.connections == 0 && now.buffers == 0 &&
+             now.host_connections == host_connections;
+    });
   }
   std::unique_ptr<Life> live(size_t steps) {
     auto life = std::make_unique<Life>(daemon_, listener_, dns_);
     EXPECT_TRUE(life->session.opened());
     for (size_t i = 0; i < steps; ++i) GetParam().steps[i](*life);
     return life;
+  }
+  // The session ends, and the host that it was of lives on with the calls that it made.
+  void end_after_every_step(const std::function<void(RawSession&)>& end) {
+    constexpr auto kLinger = std::chrono::milliseconds(50);  // some peers take nothing
+    daemon_.start([&](Config& config) { config.linger = kLinger; });
+    for (size_t n = 0; n <= GetParam().steps.size(); ++n) {
+      SCOPED_TRACE("after " + std::to_string(n) + " steps");
+      auto life = live(n);
+      end(life->session);
+      for (const PendingCall& call : life->pending) EXPECT_TRUE(call.ends());
+      life->transfer.reset();
+      expect_nothing_left(1);
+      life.reset();
+      expect_nothing_left();
+      forget_queries();
+    }
   }
   // What a step may leave in the test's own sockets.
   void forget_queries() {
@@ -191,13 +264,17 @@ TEST_P(FailAtNTest, AHostMayDieAfterEveryStep) {
   for (size_t n = 0; n <= GetParam().steps.size(); ++n) {
     SCOPED_TRACE("after " + std::to_string(n) + " steps");
     live(n).reset();
-    eventually([&] {
-      const auto now = daemon_->counts();
-      return now.sessions == 0 && now.handles == 0 && now.connections == 0 && now.buffers == 0 &&
-             now.host_connections == 0;
-    });
+    expect_nothing_left();
     forget_queries();
   }
+}
+
+TEST_P(FailAtNTest, ASessionMayEndInOrderAfterEveryStep) {
+  end_after_every_step([](RawSession& session) { EXPECT_TRUE(session.end().ok()); });
+}
+
+TEST_P(FailAtNTest, ASessionMayBreakOffAfterEveryStep) {
+  end_after_every_step([](RawSession& session) { session.abandon(); });
 }
 
 TEST_P(FailAtNTest, TheDaemonMayStopAfterEveryStep) {

@@ -137,11 +137,37 @@ TEST(GuestCalls, KIND_3_AnUnknownFdComesBeforeEveryOtherMistake) {
 }
 
 TEST(GuestCalls, FILE_1_TheFileSystemIsNotThere) {
+  const std::pair<const char*, std::vector<uint64_t>> kTable[] = {
+      {"fd_advise", {fake::kStream, 0, 0, 0}},
+      {"fd_allocate", {fake::kStream, 0, 1}},
+      {"fd_datasync", {fake::kStream}},
+      {"fd_filestat_set_size", {fake::kStream, 0}},
+      {"fd_filestat_set_times", {fake::kStream, 0, 0, 0}},
+      {"fd_readdir", {fake::kProtocol, 100, 8, 0, kAt}},
+      {"fd_sync", {fake::kStdio}},
+      {"path_create_directory", {fake::kProtocol, 100, 3}},
+      {"path_filestat_get", {fake::kProtocol, 0, 100, 3, kAt}},
+      {"path_filestat_set_times", {fake::kProtocol, 0, 100, 3, 0, 0, 0}},
+      {"path_link", {fake::kProtocol, 0, 100, 3, fake::kProtocol, 100, 3}},
+      {"path_open", {fake::kProtocol, 0, 100, 3, 0, 0, 0, 0, kAt}},
+      {"path_readlink", {fake::kProtocol, 100, 3, 200, 8, kAt}},
+      {"path_remove_directory", {fake::kProtocol, 100, 3}},
+      {"path_rename", {fake::kProtocol, 100, 3, fake::kProtocol, 100, 3}},
+      {"path_symlink", {100, 3, fake::kProtocol, 100, 3}},
+      {"path_unlink_file", {fake::kProtocol, 100, 3}},
+  };
+  for (const auto& [name, arguments] : kTable) {
+    Guest guest;
+    const auto before = guest.snapshot();
+    EXPECT_EQ(guest.preview1(name, arguments), WASI_NETD_ERRNO_notcapable) << name;
+    EXPECT_TRUE(guest.snapshot() == before) << name;
+    auto unknown = arguments;
+    unknown[std::string_view(name) == "path_symlink" ? 2 : 0] = fake::kUnknown;
+    EXPECT_EQ(guest.preview1(name, unknown), WASI_NETD_ERRNO_badf) << name;
+  }
   Guest guest;
-  EXPECT_EQ(guest.preview1("path_open", {fake::kProtocol, 0, 100, 3, 0, 0, 0, 0, kAt}), WASI_NETD_ERRNO_notcapable);
-  EXPECT_EQ(guest.preview1("path_open", {fake::kUnknown, 0, 100, 3, 0, 0, 0, 0, kAt}), WASI_NETD_ERRNO_badf);
+  EXPECT_EQ(guest.preview1("path_link", {fake::kProtocol, 0, 100, 3, fake::kUnknown, 100, 3}), WASI_NETD_ERRNO_badf);
   EXPECT_EQ(guest.preview1("path_rename", {fake::kProtocol, 100, 3, fake::kUnknown, 100, 3}), WASI_NETD_ERRNO_badf);
-  EXPECT_EQ(guest.preview1("fd_sync", {fake::kStdio}), WASI_NETD_ERRNO_notcapable);
 }
 
 TEST(GuestCalls, FILE_2_AStreamHasNoPosition) {
@@ -150,6 +176,7 @@ TEST(GuestCalls, FILE_2_AStreamHasNoPosition) {
   EXPECT_EQ(guest.preview1("fd_seek", {fake::kStdio, 0, 3, kAt}), WASI_NETD_ERRNO_inval);
   EXPECT_EQ(guest.preview1("fd_tell", {fake::kStream, kAt}), WASI_NETD_ERRNO_spipe);
   EXPECT_EQ(guest.preview1("fd_pread", {fake::kStream, 100, 0, 0, kAt}), WASI_NETD_ERRNO_spipe);
+  EXPECT_EQ(guest.preview1("fd_pwrite", {fake::kStream, 100, 0, 0, kAt}), WASI_NETD_ERRNO_spipe);
 }
 
 TEST(GuestCalls, DGRAM_1_WhatNoTransportHasIsNotsupAfterTheChecksOfTheFd) {
@@ -257,8 +284,16 @@ TEST(GuestSystem, ClocksAndRandomNumbersWork) {
     EXPECT_GT(guest.get<uint64_t>(kAt), 0u);
   }
   EXPECT_EQ(guest.preview1("clock_time_get", {4, 0, kAt}), WASI_NETD_ERRNO_inval);
+  EXPECT_EQ(guest.preview1("clock_res_get", {4, kAt}), WASI_NETD_ERRNO_inval);
   EXPECT_EQ(guest.preview1("random_get", {0, 1024}), 0u);
   EXPECT_NE(guest.text(0, 1024), std::string(1024, 'm'));
+}
+
+TEST(GuestSystem, AGuestYieldsAndHasNoSignals) {
+  Guest guest;
+  EXPECT_EQ(guest.preview1("sched_yield", {}), 0u);
+  EXPECT_EQ(guest.preview1("proc_raise", {6}), WASI_NETD_ERRNO_notsup);
+  EXPECT_FALSE(wasi_netd_instance_exited(guest.instance(), nullptr));
 }
 
 TEST(GuestSystem, EXIT_1_ProcExitEndsTheGuestWithItsCode) {

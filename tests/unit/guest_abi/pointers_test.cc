@@ -20,7 +20,7 @@ constexpr uint32_t kIovecs = 200;  // two iovecs
 constexpr uint32_t kSubscription = 400;
 constexpr uint32_t kScratch = 1000;  // for out-parameters
 
-// A row of the table: a letter or word per parameter.
+// A row of the table has a word per parameter.
 //   stdio protocol control connection stream   an fd of that kind
 //   0 4 6 ...   a number       text len   a string       buf cap   a buffer of 64 bytes       outN   N bytes out
 //   iovs niovs  two iovecs     subs events nsubs   one subscription
@@ -49,6 +49,7 @@ Parameter parse(const std::string& word) {
 struct Row {
   const char* module;
   const char* name;
+  const char* types;  // as the API's documents have them, which a guest is compiled by; an i64 is I
   const char* parameters;
 };
 
@@ -57,71 +58,71 @@ constexpr const char* kExt = "networking_ext";
 constexpr const char* kWasi = "wasi_snapshot_preview1";
 
 constexpr Row kRows[] = {
-    {kNet, "open", "protocol text len 6 0 0 0 out4"},
-    {kNet, "listen", "control 0"},
-    {kNet, "accept", "control out4"},
-    {kNet, "connect", "control text len out4"},
-    {kNet, "stream_create", "connection 0 0 0 out4"},
-    {kNet, "stream_accept", "connection out4"},
-    {kExt, "protocol_get", "text len out4"},
-    {kExt, "protocol_list", "buf cap out4"},
-    {kExt, "local_address", "control buf cap out4"},
-    {kExt, "peer_address", "connection buf cap out4"},
-    {kExt, "connection_info", "connection buf cap out4"},
-    {kExt, "resolve", "protocol text len buf cap out4"},
-    {kExt, "restrict", "control 0 0 out4"},
-    {kExt, "set_option", "stream 1 1"},
-    {kExt, "get_option", "stream 1 out4"},
-    {kExt, "datagram_stream", "connection out4"},
-    {kExt, "stream_create_uni", "connection out4"},
-    {kExt, "send_to", "control iovs niovs text len out4"},
-    {kExt, "recv_from", "control iovs niovs buf cap out4 out4"},
-    {kWasi, "args_get", "out8 out13"},
-    {kWasi, "args_sizes_get", "out4 out4"},
-    {kWasi, "environ_get", "out8 out38"},
-    {kWasi, "environ_sizes_get", "out4 out4"},
-    {kWasi, "clock_res_get", "0 out8"},
-    {kWasi, "clock_time_get", "0 0 out8"},
-    {kWasi, "fd_advise", "stdio 0 0 0"},
-    {kWasi, "fd_allocate", "stdio 0 0"},
-    {kWasi, "fd_close", "stdio"},
-    {kWasi, "fd_datasync", "stdio"},
-    {kWasi, "fd_fdstat_get", "stream out24"},
-    {kWasi, "fd_fdstat_set_flags", "stream 4"},
-    {kWasi, "fd_fdstat_set_rights", "stream 0 0"},
-    {kWasi, "fd_filestat_get", "stream out64"},
-    {kWasi, "fd_filestat_set_size", "stdio 0"},
-    {kWasi, "fd_filestat_set_times", "stdio 0 0 0"},
-    {kWasi, "fd_pread", "stream iovs niovs 0 out4"},
-    {kWasi, "fd_prestat_get", "protocol out8"},
-    {kWasi, "fd_prestat_dir_name", "protocol buf cap"},
-    {kWasi, "fd_pwrite", "stream iovs niovs 0 out4"},
-    {kWasi, "fd_read", "stream iovs niovs out4"},
-    {kWasi, "fd_readdir", "stdio buf cap 0 out4"},
-    {kWasi, "fd_renumber", "stream stdio"},
-    {kWasi, "fd_seek", "stdio 0 0 out8"},
-    {kWasi, "fd_sync", "stdio"},
-    {kWasi, "fd_tell", "stdio out8"},
-    {kWasi, "fd_write", "stream iovs niovs out4"},
-    {kWasi, "path_create_directory", "protocol text len"},
-    {kWasi, "path_filestat_get", "protocol 0 text len out64"},
-    {kWasi, "path_filestat_set_times", "protocol 0 text len 0 0 0"},
-    {kWasi, "path_link", "protocol 0 text len protocol text len"},
-    {kWasi, "path_open", "protocol 0 text len 0 0 0 0 out4"},
-    {kWasi, "path_readlink", "protocol text len buf cap out4"},
-    {kWasi, "path_remove_directory", "protocol text len"},
-    {kWasi, "path_rename", "protocol text len protocol text len"},
-    {kWasi, "path_symlink", "text len protocol text len"},
-    {kWasi, "path_unlink_file", "protocol text len"},
-    {kWasi, "poll_oneoff", "subs events nsubs out4"},
-    {kWasi, "proc_exit", "0"},
-    {kWasi, "proc_raise", "0"},
-    {kWasi, "random_get", "buf cap"},
-    {kWasi, "sched_yield", ""},
-    {kWasi, "sock_accept", "control 0 out4"},
-    {kWasi, "sock_recv", "stream iovs niovs 0 out4 out2"},
-    {kWasi, "sock_send", "stream iovs niovs 0 out4"},
-    {kWasi, "sock_shutdown", "stream 1"},
+    {kNet, "open", "iiiiIIii:i", "protocol text len 6 0 0 0 out4"},
+    {kNet, "listen", "ii:i", "control 0"},
+    {kNet, "accept", "ii:i", "control out4"},
+    {kNet, "connect", "iiii:i", "control text len out4"},
+    {kNet, "stream_create", "iIIii:i", "connection 0 0 0 out4"},
+    {kNet, "stream_accept", "ii:i", "connection out4"},
+    {kExt, "protocol_get", "iii:i", "text len out4"},
+    {kExt, "protocol_list", "iii:i", "buf cap out4"},
+    {kExt, "local_address", "iiii:i", "control buf cap out4"},
+    {kExt, "peer_address", "iiii:i", "connection buf cap out4"},
+    {kExt, "connection_info", "iiii:i", "connection buf cap out4"},
+    {kExt, "resolve", "iiiiii:i", "protocol text len buf cap out4"},
+    {kExt, "restrict", "iIIi:i", "control 0 0 out4"},
+    {kExt, "set_option", "iii:i", "stream 1 1"},
+    {kExt, "get_option", "iii:i", "stream 1 out4"},
+    {kExt, "datagram_stream", "ii:i", "connection out4"},
+    {kExt, "stream_create_uni", "ii:i", "connection out4"},
+    {kExt, "send_to", "iiiiii:i", "control iovs niovs text len out4"},
+    {kExt, "recv_from", "iiiiiii:i", "control iovs niovs buf cap out4 out4"},
+    {kWasi, "args_get", "ii:i", "out8 out13"},
+    {kWasi, "args_sizes_get", "ii:i", "out4 out4"},
+    {kWasi, "environ_get", "ii:i", "out8 out38"},
+    {kWasi, "environ_sizes_get", "ii:i", "out4 out4"},
+    {kWasi, "clock_res_get", "ii:i", "0 out8"},
+    {kWasi, "clock_time_get", "iIi:i", "0 0 out8"},
+    {kWasi, "fd_advise", "iIIi:i", "stdio 0 0 0"},
+    {kWasi, "fd_allocate", "iII:i", "stdio 0 0"},
+    {kWasi, "fd_close", "i:i", "stdio"},
+    {kWasi, "fd_datasync", "i:i", "stdio"},
+    {kWasi, "fd_fdstat_get", "ii:i", "stream out24"},
+    {kWasi, "fd_fdstat_set_flags", "ii:i", "stream 4"},
+    {kWasi, "fd_fdstat_set_rights", "iII:i", "stream 0 0"},
+    {kWasi, "fd_filestat_get", "ii:i", "stream out64"},
+    {kWasi, "fd_filestat_set_size", "iI:i", "stdio 0"},
+    {kWasi, "fd_filestat_set_times", "iIIi:i", "stdio 0 0 0"},
+    {kWasi, "fd_pread", "iiiIi:i", "stream iovs niovs 0 out4"},
+    {kWasi, "fd_prestat_get", "ii:i", "protocol out8"},
+    {kWasi, "fd_prestat_dir_name", "iii:i", "protocol buf cap"},
+    {kWasi, "fd_pwrite", "iiiIi:i", "stream iovs niovs 0 out4"},
+    {kWasi, "fd_read", "iiii:i", "stream iovs niovs out4"},
+    {kWasi, "fd_readdir", "iiiIi:i", "stdio buf cap 0 out4"},
+    {kWasi, "fd_renumber", "ii:i", "stream stdio"},
+    {kWasi, "fd_seek", "iIii:i", "stdio 0 0 out8"},
+    {kWasi, "fd_sync", "i:i", "stdio"},
+    {kWasi, "fd_tell", "ii:i", "stdio out8"},
+    {kWasi, "fd_write", "iiii:i", "stream iovs niovs out4"},
+    {kWasi, "path_create_directory", "iii:i", "protocol text len"},
+    {kWasi, "path_filestat_get", "iiiii:i", "protocol 0 text len out64"},
+    {kWasi, "path_filestat_set_times", "iiiiIIi:i", "protocol 0 text len 0 0 0"},
+    {kWasi, "path_link", "iiiiiii:i", "protocol 0 text len protocol text len"},
+    {kWasi, "path_open", "iiiiiIIii:i", "protocol 0 text len 0 0 0 0 out4"},
+    {kWasi, "path_readlink", "iiiiii:i", "protocol text len buf cap out4"},
+    {kWasi, "path_remove_directory", "iii:i", "protocol text len"},
+    {kWasi, "path_rename", "iiiiii:i", "protocol text len protocol text len"},
+    {kWasi, "path_symlink", "iiiii:i", "text len protocol text len"},
+    {kWasi, "path_unlink_file", "iii:i", "protocol text len"},
+    {kWasi, "poll_oneoff", "iiii:i", "subs events nsubs out4"},
+    {kWasi, "proc_exit", "i:", "0"},
+    {kWasi, "proc_raise", "i:i", "0"},
+    {kWasi, "random_get", "ii:i", "buf cap"},
+    {kWasi, "sched_yield", ":i", ""},
+    {kWasi, "sock_accept", "iii:i", "control 0 out4"},
+    {kWasi, "sock_recv", "iiiiii:i", "stream iovs niovs 0 out4 out2"},
+    {kWasi, "sock_send", "iiiii:i", "stream iovs niovs 0 out4"},
+    {kWasi, "sock_shutdown", "ii:i", "stream 1"},
 };
 
 std::vector<Parameter> parameters_of(const Row& row) {
@@ -167,7 +168,7 @@ std::string described(const Row& row, size_t index, uint64_t value) {
          std::to_string(value);
 }
 
-TEST(GuestPointers, TheTableBelowNamesEveryImportWithAllItsParameters) {
+TEST(GuestImports, EachHasTheTypesThatGuestsAreCompiledBy) {
   size_t count = 0;
   const auto* imports = wasi_netd_imports(&count);
   EXPECT_EQ(count, std::size(kRows));
@@ -178,6 +179,7 @@ TEST(GuestPointers, TheTableBelowNamesEveryImportWithAllItsParameters) {
     });
     ASSERT_NE(row, std::end(kRows)) << imports[i].name;
     const std::string_view signature = imports[i].signature;
+    EXPECT_EQ(signature, row->types) << imports[i].name;
     EXPECT_EQ(parameters_of(*row).size(), signature.find(':')) << imports[i].name;
     EXPECT_LE(signature.find(':'), size_t{WASI_NETD_IMPORT_MAX_PARAMETERS}) << imports[i].name;
   }
