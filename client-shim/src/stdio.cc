@@ -55,6 +55,25 @@ uint8_t filetype_of(mode_t mode) {
   return 0;
 }
 
+constexpr size_t kBuffersAtOnce = 64;
+
+// The next pieces of `buffers`, from `offset` in the first on, `most` bytes of them at most. Returns how many there
+// are; none: the end.
+size_t next_pieces(std::span<const wasi_netd_ciovec> buffers, size_t offset, size_t most,
+                   std::array<iovec, kBuffersAtOnce>& pieces) {
+  size_t used = 0;
+  for (const wasi_netd_ciovec& buffer : buffers) {
+    if (used == pieces.size() || most == 0) break;
+    const size_t size = std::min(buffer.size - offset, most);
+    // writev(2) writes from it only.
+    char* const data = const_cast<char*>(static_cast<const char*>(buffer.data)) + offset;
+    if (size > 0) pieces[used++] = {data, size};
+    most -= size;
+    offset = 0;
+  }
+  return used;
+}
+
 }  // namespace
 
 Errno Stdio::open(int host_fd, std::unique_ptr<Stdio>& out) {
@@ -119,23 +138,24 @@ Errno Stdio::write(Waker& waker, std::span<const wasi_netd_ciovec> buffers, bool
   count = 0;
   // poll promises room for this much in a pipe; a longer write could block where no interrupt reaches it.
   const size_t largest = always_ready_ ? SSIZE_MAX : PIPE_BUF;
-  for (const wasi_netd_ciovec& buffer : buffers) {
-    for (size_t offset = 0; offset < buffer.size;) {
-      const Errno error = await(waker, POLLOUT, nonblock);
-      if (error != err::success) return count > 0 ? err::success : error;
-      NoSigpipe guard;
-      const void* data = static_cast<const char*>(buffer.data) + offset;
-      const ssize_t result = ::write(fd_, data, std::min(buffer.size - offset, largest));
-      if (result < 0) {
-        if (errno == EPIPE) guard.raised();
-        if (errno == EINTR || (errno == EAGAIN && !nonblock)) continue;
-        return count > 0 ? err::success : errno_from_host(errno);
-      }
-      count += static_cast<size_t>(result);
-      offset += static_cast<size_t>(result);
+  std::array<iovec, kBuffersAtOnce> pieces;
+  size_t index = 0, offset = 0;  // where in `buffers` the next byte is
+  for (;;) {
+    const size_t used = next_pieces(buffers.subspan(index), offset, largest, pieces);
+    if (used == 0) return err::success;
+    const Errno error = await(waker, POLLOUT, nonblock);
+    if (error != err::success) return count > 0 ? err::success : error;
+    NoSigpipe guard;
+    const ssize_t result = ::writev(fd_, pieces.data(), static_cast<int>(used));
+    if (result < 0) {
+      if (errno == EPIPE) guard.raised();
+      if (errno == EINTR || (errno == EAGAIN && !nonblock)) continue;
+      return count > 0 ? err::success : errno_from_host(errno);
     }
+    count += static_cast<size_t>(result);
+    offset += static_cast<size_t>(result);
+    while (index < buffers.size() && offset >= buffers[index].size) offset -= buffers[index++].size;
   }
-  return err::success;
 }
 
 }  // namespace wasi_netd::shim

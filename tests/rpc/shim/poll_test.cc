@@ -1,5 +1,6 @@
 // poll_oneoff: fds of every kind and clocks in one wait.
 #include <fcntl.h>
+#include <future>
 
 #include "tests/rpc/shim/shim_test.h"
 
@@ -193,6 +194,15 @@ class ShimStdioPoll : public ShimPoll {
   void feed(std::string_view text) {
     ASSERT_EQ(::write(in_[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
+  // The next `size` bytes of the guest's output.
+  std::string output(size_t size) const {
+    std::string got;
+    char buffer[4096];
+    for (ssize_t n = 0; got.size() < size && (n = ::read(out_[0], buffer, sizeof buffer)) > 0;) {
+      got.append(buffer, static_cast<size_t>(n));
+    }
+    return got;
+  }
   static wasi_netd_subscription stdin_read() { return {0, WASI_NETD_EVENT_READ, 0, 0, 0, 0}; }
 
   int in_[2] = {-1, -1};
@@ -247,18 +257,40 @@ TEST_F(ShimStdioPoll, ABrokenStdoutIsAnErrnoAndNoSignal) {
 
 TEST_F(ShimStdioPoll, LargeOutputGoesOutWhole) {
   const std::string text = pattern(1 << 20);
-  std::string got;
-  std::thread reader([&] {
-    char buffer[4096];
-    for (ssize_t n = 0; got.size() < text.size() && (n = ::read(out_[0], buffer, sizeof buffer)) > 0;) {
-      got.append(buffer, static_cast<size_t>(n));
-    }
-  });
+  auto reading = std::async(std::launch::async, [&] { return output(text.size()); });
   Fd out(guest_->get(), 1);
   EXPECT_EQ(out.write(text), text.size());
-  reader.join();
-  EXPECT_EQ(got, text);
+  EXPECT_EQ(reading.get(), text);
   out.release();
+}
+
+// Guests that share a file or a pipe would cut each other's lines apart.
+TEST_F(ShimStdioPoll, TheBuffersOfOneWriteGoOutInOne) {
+  int packets[2];
+  ASSERT_EQ(::pipe2(packets, O_CLOEXEC | O_DIRECT), 0);  // what one write brought, one read takes
+  Guest guest(*tenant_, {.name = "", .rights = 0, .stdio = {-1, packets[1], -1}});
+  const wasi_netd_ciovec line[] = {{"a ", 2}, {"", 0}, {"line", 4}, {"\n", 1}};
+  size_t count = 0;
+  EXPECT_EQ(wasi_netd_write(guest.get(), 1, line, 4, &count), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(count, 7u);
+  char got[64];
+  EXPECT_EQ(::read(packets[0], got, sizeof got), 7);
+  for (const int fd : packets) ::close(fd);
+}
+
+TEST_F(ShimStdioPoll, HundredsOfBuffersOfAnySizeGoOutWhole) {
+  const std::string text = pattern(300'000);
+  std::vector<wasi_netd_ciovec> buffers;
+  for (size_t at = 0, size = 0; at < text.size(); at += size) {
+    size = std::min(text.size() - at, buffers.size() * 37 % 9000);  // some are empty, some longer than PIPE_BUF
+    if (buffers.size() % 7 == 0) size = 0;
+    buffers.push_back({text.data() + at, size});
+  }
+  auto reading = std::async(std::launch::async, [&] { return output(text.size()); });
+  size_t count = 0;
+  EXPECT_EQ(wasi_netd_write(guest_->get(), 1, buffers.data(), buffers.size(), &count), WASI_NETD_ERRNO_success);
+  EXPECT_EQ(count, text.size());
+  EXPECT_EQ(reading.get(), text);
 }
 
 TEST_F(ShimStdioPoll, InterruptEndsABlockedReadOfStdinAndABlockedWriteOfStdout) {
