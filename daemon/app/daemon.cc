@@ -192,10 +192,11 @@ void Daemon::State::stop() {
     ended.push_back(done->get_future());
     on_loop(served, [&] { served.server->stop([done] { done->set_value(); }); });
   }
-  // Flows may wait for a host that does not read: the servers cancel their calls, and only then do all flows end.
-  // The grace is for statuses on their way to hosts that end in order.
+  // The grace is for statuses on their way to the hosts. Who does not take them is cut off.
   constexpr std::chrono::milliseconds kGrace{500};
   const auto deadline = std::chrono::system_clock::now() + kGrace;
+  for (const auto& served : tenants) served.server->wait_for_calls(deadline);
+  for (const auto& served : tenants) on_loop(served, [&] { served.server->finish_hosts(deadline); });
   for (const auto& served : tenants) served.server->shutdown_server(deadline);
   for (auto& one : ended) one.wait();
   for (auto& loop : loops) {

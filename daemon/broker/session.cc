@@ -201,6 +201,7 @@ Task<void> Session::end(std::chrono::milliseconds linger) {
   // What is left is in transfer, and a transfer's end closes its handle.
   while (!ended_ && !*expired && !handles_.empty()) co_await handles_fewer_.wait();
   deadline.cancel();
+  in_order_ = !ended_;
   abort();
 }
 

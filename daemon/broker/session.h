@@ -104,7 +104,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // ---- the end ----
   bool ended() const { return ended_; }
-  bool over() const { return ending_ || ended_; }  // makes nothing new, though bytes may still be delivered
+  bool over() const { return ending_ || ended_; }    // makes nothing new, though bytes may still be delivered
+  bool ended_in_order() const { return in_order_; }  // by end(), not cut short by abort()
   // While it lives the session's end cancels the call, which waits for what is no object of the session. The call's
   // frame keeps the session.
   class CancelAtEnd {
@@ -144,6 +145,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool closing_ = false;
   bool ending_ = false;  // no new handles
   bool ended_ = false;
+  bool in_order_ = false;
   std::set<Call*> waiting_;  // those of a CancelAtEnd
   Event changed_;            // an event for next_event()
   Event handles_fewer_;      // for end()

@@ -44,7 +44,8 @@ HostListener::HostListener(broker::Tenant& tenant, std::string path, Admit admit
       admit_(std::move(admit)),
       acceptor_(tenant.loop()),
       hangups_(tenant.loop()),
-      quiet_end_(tenant.loop()) {}
+      quiet_end_(tenant.loop()),
+      patience_(tenant.loop()) {}
 
 HostListener::~HostListener() { cut_all(); }
 
@@ -90,9 +91,25 @@ void HostListener::close() {
   tell_refused();
 }
 
+void HostListener::finish_all(std::chrono::system_clock::time_point deadline) {
+  close();
+  for (auto& [id, host] : hosts_) host->finish();
+  stop_watching();
+  if (hosts_.empty()) return;
+  patience_.expires_after(deadline - std::chrono::system_clock::now());
+  patience_.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (!ec && self) self->cut_all();
+  });
+}
+
 void HostListener::cut_all() {
   close();
   for (auto& [id, host] : hosts_) host->cut();
+  stop_watching();
+}
+
+void HostListener::stop_watching() {
   boost::system::error_code ignored;
   hangups_.close(ignored);
 }
@@ -148,6 +165,7 @@ void HostListener::admit(Socket socket) {
     if (!self) return;
     if (violation) self->tell_cut(violation);
     self->hosts_.erase(id);
+    if (self->hosts_.empty()) self->patience_.cancel();
   });
   admit_(grpc_end.release());
 }

@@ -40,6 +40,8 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   void start();
   // No new hosts; the socket file is removed.
   void close();
+  // Lets every host go once it has what gRPC wrote, and stops watching. Who has not taken it by then is cut off.
+  void finish_all(std::chrono::system_clock::time_point deadline);
   // Cuts every host off and stops watching. Idempotent.
   void cut_all();
   size_t host_count() const { return hosts_.size(); }
@@ -52,6 +54,7 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   HostListener(broker::Tenant&, std::string path, Admit);
   static Task<void> run_accept(std::shared_ptr<HostListener> self);
   static Task<void> run_watch(std::shared_ptr<HostListener> self);
+  void stop_watching();
   void admit(Socket socket);
   void refuse(const ucred& peer);
   void tell_refused();
@@ -66,6 +69,7 @@ class HostListener : public std::enable_shared_from_this<HostListener> {
   std::unordered_map<uint64_t, std::shared_ptr<HostRelay>> hosts_;  // until gRPC has let go of them
   uint64_t next_host_ = 0;
   Timer quiet_end_;
+  Timer patience_;        // of finish_all()
   bool quiet_ = false;    // until quiet_end_ no record of a refusal
   uint64_t refused_ = 0;  // without a record so far
   ucred last_refused_{};

@@ -70,6 +70,11 @@ void HostRelay::host_ended() {
   end(host_, Socket::shutdown_send);  // wakes a write that waits
 }
 
+void HostRelay::finish() {
+  finishing_ = true;
+  end(grpc_, Socket::shutdown_send);
+}
+
 void HostRelay::cut() {
   end(host_, Socket::shutdown_both);
   end(grpc_, Socket::shutdown_both);
@@ -112,7 +117,7 @@ Task<void> HostRelay::run_in(std::shared_ptr<HostRelay> self) {
     have -= at;
     std::memmove(my.in_.data(), my.in_.data() + at, have);
   }
-  my.host_ended();
+  if (!my.finishing_) my.host_ended();
   end(my.grpc_, Socket::shutdown_send);
   my.flow_ended();
 }

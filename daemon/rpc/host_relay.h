@@ -39,6 +39,8 @@ class HostRelay : public std::enable_shared_from_this<HostRelay> {
   int host_fd() { return host_.native_handle(); }
   // The host sends nothing more: what gRPC still writes is dropped, so that nothing waits for the host to take it.
   void host_ended();
+  // Tells gRPC that the host has ended; what gRPC wrote until it lets go still goes to the host. Then both sides end.
+  void finish();
   // Ends both sides at once.
   void cut();
 
@@ -59,6 +61,7 @@ class HostRelay : public std::enable_shared_from_this<HostRelay> {
   Event released_;
   bool host_takes_ = true;  // what gRPC writes
   bool grpc_gone_ = false;
+  bool finishing_ = false;
   int flows_ = 0;
   Over over_;
   std::array<char, kFromHost> in_;

@@ -31,7 +31,8 @@ Task<grpc::Status> tell_events(std::shared_ptr<Rpc> rpc, std::shared_ptr<Session
     const SessionEvent event = co_await session->next_event();
     switch (event.kind) {
       case SessionEvent::Kind::kEnd:
-        co_return grpc::Status::OK;
+        if (session->ended_in_order()) co_return grpc::Status::OK;
+        co_return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the session was cut off");
       case SessionEvent::Kind::kClosing:
         message.mutable_closing();
         break;

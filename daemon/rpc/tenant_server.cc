@@ -95,7 +95,10 @@ void TenantServer::drain(std::function<void()> idle) {
 void TenantServer::stop(std::function<void()> done) {
   drain(nullptr);
   tenant_.stop(std::move(done));
-  if (listener_) listener_->cut_all();
+}
+
+void TenantServer::finish_hosts(std::chrono::system_clock::time_point deadline) {
+  if (listener_) listener_->finish_all(deadline);
 }
 
 void TenantServer::shutdown_server(std::chrono::system_clock::time_point deadline) {

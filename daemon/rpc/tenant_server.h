@@ -33,10 +33,14 @@ class TenantServer {
 
   // No new hosts or sessions. `idle` runs, on the loop, when no session is left (at once, or later).
   void drain(std::function<void()> idle);
-  // Aborts what is left. `done` runs on the loop when every flow has ended; that may need shutdown_server() meanwhile.
+  // Aborts what is left. `done` runs on the loop when every flow has ended; that needs what follows, in this order.
   void stop(std::function<void()> done);
-  // Returns when every rpc is finished; what is not by `deadline` is cancelled. Blocks: never on a loop, and the loops
-  // must be running.
+  // Returns when every call has its status on the way, at `deadline` at the latest. Blocks, as shutdown_server() does:
+  // never on a loop, and the loops must be running.
+  void wait_for_calls(std::chrono::system_clock::time_point deadline) { calls_.wait_for_none(deadline); }
+  // On the loop. Hosts are let go with what is on the way to them; who has not taken it by `deadline` is cut off.
+  void finish_hosts(std::chrono::system_clock::time_point deadline);
+  // Returns when every rpc is finished; what is not by `deadline` is cancelled.
   void shutdown_server(std::chrono::system_clock::time_point deadline);
 
  private:
