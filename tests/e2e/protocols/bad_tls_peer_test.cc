@@ -67,47 +67,50 @@ TEST_P(BadTlsPeer, TLS_1_IsConnabortedForTheGuestAndExplainedInTheAuditRecord) {
   EXPECT_THAT(record, HasSubstr("\"bytes_in\":0,\"bytes_out\":0"));
 }
 
+// Peers that never come to a certificate.
+struct NoTlsPeer {
+  const char* name;
+  std::string says;
+  bool stays;  // else it ends its half behind that
+  const char* errno_name;
+  const char* reason;
+};
+std::ostream& operator<<(std::ostream& out, const NoTlsPeer& peer) { return out << peer.name; }
+
+const NoTlsPeer kNoTlsPeers[] = {
+    {"PlainHttp", "HTTP/1.1 400 Bad Request\r\n\r\n", false, "connaborted", "TLS: wrong version number"},
+    {"TruncatedHandshake", "\x16\x03\x03", false, "connaborted", "the peer ended the connection during the handshake"},
+    {"Silent", "", true, "timedout", "the handshake took too long"},
+};
+
+class NotTls : public ProtocolsTest, public testing::WithParamInterface<NoTlsPeer> {};
+INSTANTIATE_TEST_SUITE_P(Servers, NotTls, testing::ValuesIn(kNoTlsPeers),
+                         [](const auto& peer) { return std::string(peer.param.name); });
+
+TEST_P(NotTls, TLS_1_IsRefusedForTheGuestAndExplainedInTheAuditRecord) {
+  const NoTlsPeer& bad = GetParam();
+  const std::string timeout = bad.stays ? "100ms" : "60s";
+  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, handshake_timeout: " + timeout +
+                                                      ", ca: " + file("ca.pem", root_.certificate_pem()) + "}\n"));
+  start_daemon();
+  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  auto server = std::async(std::launch::async, [&] {
+    NativeSocket peer = listener.accept();
+    peer.write_all(bad.says);
+    if (!bad.stays) peer.shutdown_write();
+    char rest[4096];
+    while (::recv(peer.fd(), rest, sizeof rest, 0) > 0) {
+    }
+  });
+  EXPECT_EQ(connect("secure", address_of(listener)), bad.errno_name);
+  const std::string record = end_of_connection();
+  EXPECT_THAT(record, HasSubstr(std::string("\"errno\":\"") + bad.errno_name + "\""));
+  EXPECT_THAT(record, HasSubstr(bad.reason));
+  EXPECT_THAT(record, HasSubstr("\"bytes_in\":0,\"bytes_out\":0"));
+  server.wait();
+}
+
 using TlsPeer = ProtocolsTest;
-
-TEST_F(TlsPeer, ThatIsPlainHttpIsRefused) {
-  acme("protocols:\n" +
-       client_protocol("secure", "    tls: {role: client, ca: " + file("ca.pem", root_.certificate_pem()) + "}\n"));
-  start_daemon();
-  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
-  auto server = std::async(std::launch::async, [&] {
-    NativeSocket peer = listener.accept();
-    peer.write_all("HTTP/1.1 400 Bad Request\r\n\r\n");
-    return peer.read_to_end().size();
-  });
-  EXPECT_EQ(connect("secure", address_of(listener)), "connaborted");
-  EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"connaborted\""));
-  server.wait();
-}
-
-TEST_F(TlsPeer, ThatEndsWithinTheHandshakeIsRefused) {
-  acme("protocols:\n" +
-       client_protocol("secure", "    tls: {role: client, ca: " + file("ca.pem", root_.certificate_pem()) + "}\n"));
-  start_daemon();
-  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
-  auto server = std::async(std::launch::async, [&] {
-    NativeSocket peer = listener.accept();
-    peer.write_all("\x16\x03\x03");
-    peer.shutdown_write();
-    return peer.read_to_end().size();
-  });
-  EXPECT_EQ(connect("secure", address_of(listener)), "connaborted");
-  EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"connaborted\""));
-  server.wait();
-}
-
-TEST_F(TlsPeer, ThatSaysNothingTimesOut) {
-  acme("protocols:\n" + client_protocol("secure", "    tls: {role: client, handshake_timeout: 100ms, ca: " +
-                                                      file("ca.pem", root_.certificate_pem()) + "}\n"));
-  start_daemon();
-  const NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
-  EXPECT_EQ(connect("secure", address_of(listener)), "timedout");
-  EXPECT_THAT(end_of_connection(), HasSubstr("\"errno\":\"timedout\""));
-}
 
 // One address has two names: the one it was last resolved from is the one that the guest means.
 TEST_F(TlsPeer, ThatWasResolvedMustProveTheNameItWasResolvedFrom) {

@@ -85,6 +85,19 @@ class ResolverTest : public HostTest {
     end_daemon();
     return records({"\"event\":\"decision\"", "\"operation\":\"connect\"", "\"address\":\"" + asked + "\""});
   }
+  // The audit records of a connect whose name had no answer, after the daemon's end: the rule that let the question
+  // out, and a connection that never was.
+  void expect_failed_look_up(const std::string& asked, const std::string& errno_name) {
+    const auto judged = decisions(asked);
+    ASSERT_EQ(judged.size(), 1u) << asked;
+    EXPECT_THAT(judged[0], HasSubstr("\"verdict\":\"allow\""));
+    EXPECT_THAT(judged[0], HasSubstr("\"rule_text\":\"*.test\""));
+    EXPECT_THAT(judged[0], testing::Not(HasSubstr("resolved")));
+    const auto ended = records({"\"event\":\"close\"", "\"operation\":\"connect\"", "\"address\":\"" + asked + "\""});
+    ASSERT_EQ(ended.size(), 1u) << asked;
+    EXPECT_THAT(ended[0], HasSubstr("\"errno\":\"" + errno_name + "\""));
+    EXPECT_THAT(ended[0], HasSubstr("\"bytes_in\":0,\"bytes_out\":0"));
+  }
 
   std::unique_ptr<Knot> knot_;
   std::unique_ptr<DnsRelay> dns_;
