@@ -57,6 +57,30 @@ TEST_F(TlsServerTest, TheSameGuestServesPlainAndTlsClients) {
   EXPECT_EQ(secure.wait(), kDone) << secure.standard_error();
 }
 
+// The secrets of a connection, once the environment and the configuration both ask for them.
+TEST_F(TlsServerTest, SecretsAreLoggedOnlyWhereTheConfigurationSaysSoToo) {
+  end_daemon();
+  for (const bool configured : {false, true}) {
+    SCOPED_TRACE(configured);
+    if (configured) daemon_.configure("debug: {tls_key_log: environment}\n");
+    Process::Start start = daemon_.command();
+    start.environment = {"SSLKEYLOGFILE=" + path("keys")};
+    ASSERT_TRUE(daemon_.launch(std::move(start)).wait_ready()) << daemon_.process().standard_error();
+    Process server = serve("secure", {"--connections", "1"});
+    NativeTls peer = client(announced_port(server));
+    ASSERT_EQ(peer.handshake(), "");
+    peer.shutdown_write();
+    EXPECT_EQ(peer.read(1), "");
+    peer.close();
+    EXPECT_EQ(server.wait(), kDone) << server.standard_error();
+    end_daemon();
+    EXPECT_EQ(std::filesystem::exists(path("keys")), configured);
+    EXPECT_EQ(daemon_.process().standard_error().find("the keys of TLS connections are written") != std::string::npos,
+              configured);
+  }
+  EXPECT_THAT(contents(path("keys")), HasSubstr("SERVER_TRAFFIC_SECRET_0 "));
+}
+
 TEST_F(TlsServerTest, AuditModeOpensNoDirectionInTheClear) {
   end_daemon();
   acme("mode: audit\nprotocols:\n" +
