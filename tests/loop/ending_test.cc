@@ -1,17 +1,13 @@
-// How connections end: resets, abort(), finish().
-#include <thread>
+// How connections end: resets, abort(), finish(). On every transport, in the clear and by TLS.
 
 #include "tests/loop/wire_test.h"
 
 namespace wasi_netd::net {
 namespace {
 
-using std::chrono::milliseconds;
-constexpr milliseconds kLong = std::chrono::minutes(5);  // never reached: the tests wait for events
-
 // TCP only: a Unix peer cannot reset, it can only close with bytes unread.
 class StreamReset : public WireTest {};
-INSTANTIATE_TEST_SUITE_P(Tcp, StreamReset, kTcpWires, name_of_case);
+INSTANTIATE_TEST_SUITE_P(Tcp, StreamReset, wires({kTcpWires, kTcpTls}), name_of_case);
 
 TEST_P(StreamReset, IsConnresetToAReaderForEver) {
   auto reading = start(read_byte(stream_));
@@ -35,7 +31,7 @@ TEST_P(StreamReset, IsPipeToAWriterForEverAndStaysConnresetToTheReader) {
 }
 
 TEST_P(StreamReset, IsToldToEverybodyWhoWaits) {
-  fill(*stream_);
+  fill_up(*stream_);
   auto readable = start(stream_->wait_readable());
   auto reading = start(read_byte(stream_));
   auto writing = start(write_byte(stream_));
@@ -68,7 +64,7 @@ TEST_P(StreamReset, IsKeptForTheReadAfterReadinessToldOfIt) {
 
 TEST_P(StreamReset, ComesFromAPeerThatClosedWithBytesUnread) {
   EXPECT_EQ(code_of(run(write(stream_, "never read"))), Errno::success);
-  peer_.wait(POLLIN);
+  peer_.socket().wait(POLLIN);
   peer_.close();
   EXPECT_EQ(code_of(run(read_byte(stream_))), Errno::connreset);
 }
@@ -76,6 +72,7 @@ TEST_P(StreamReset, ComesFromAPeerThatClosedWithBytesUnread) {
 TEST_P(StreamReset, AfterTheOrderlyEndDoesNotTakeTheEndBack) {
   peer_.write_all("all of it");
   peer_.shutdown_write();
+  peer_.socket().wait_until_delivered();
   run(stream_->wait_readable());
   peer_.reset();
   auto written = run(write_byte(stream_));
@@ -98,7 +95,7 @@ TEST_P(StreamReset, MakesShutdownFailWithoutHarm) {
 }
 
 class UnixEnd : public WireTest {};
-INSTANTIATE_TEST_SUITE_P(Unix, UnixEnd, kUnixWires, name_of_case);
+INSTANTIATE_TEST_SUITE_P(Unix, UnixEnd, wires({kUnixWires}), name_of_case);
 
 TEST_P(UnixEnd, IsConnresetWhenThePeerClosedWithBytesUnread) {
   EXPECT_EQ(code_of(run(write(stream_, "never read"))), Errno::success);
@@ -119,64 +116,76 @@ TEST_P(UnixEnd, IsOrderlyWhenThePeerClosedWithEverythingRead) {
 }
 
 class Abort : public WireTest {};
-INSTANTIATE_TEST_SUITE_P(Tcp, Abort, kTcpWires, name_of_case);
+INSTANTIATE_TEST_SUITE_P(Tcp, Abort, wires({kTcpWires, kTcpTls}), name_of_case);
 
 TEST_P(Abort, ResetsThePeerInTheMiddleOfAnUpload) {
   EXPECT_EQ(code_of(run(write(stream_, "half an up"))), Errno::success);
   EXPECT_EQ(peer_.read(10), "half an up");
   connection_->abort();
-  EXPECT_EQ(peer_.read_error(), ECONNRESET);
+  EXPECT_EQ(peer_.socket().read_error(), ECONNRESET);
 }
 
 TEST_P(Abort, ResetsEvenAfterTheWriteHalfWasShutDown) {
   EXPECT_EQ(code_of(stream_->shutdown_write()), Errno::success);
-  EXPECT_EQ(peer_.read_error(), 0);
+  EXPECT_EQ(peer_.read_to_end(), "");
+  EXPECT_EQ(peer_.why(), "end");
   connection_->abort();
-  while (peer_.write_error() == 0) {
+  while (peer_.socket().write_error() == 0) {
   }
-  EXPECT_NE(peer_.write_error(), 0);
+  EXPECT_NE(peer_.socket().write_error(), 0);
 }
 
 // As a daemon that is killed leaves it: the kernel closes the descriptor, and nobody finished the connection.
 TEST_P(Abort, IsWhatAConnectionGetsThatIsDroppedUnfinished) {
   EXPECT_EQ(code_of(run(write(stream_, "half an up"))), Errno::success);
   EXPECT_EQ(peer_.read(10), "half an up");
-  stream_.reset();
-  connection_.reset();
-  EXPECT_EQ(peer_.read_error(), ECONNRESET);
+  drop_all();
+  EXPECT_EQ(peer_.socket().read_error(), ECONNRESET);
 }
 
 class Finish : public WireTest {};
-INSTANTIATE_TEST_SUITE_P(AllWires, Finish, kAllWires, name_of_case);
+INSTANTIATE_TEST_SUITE_P(AllWires, Finish, every_wire(), name_of_case);
 
 TEST_P(Finish, DeliversALargeUnsentTailToASlowReader) {
-  size_t filled = fill(*stream_);
+  const size_t filled = fill_up(*stream_);
   auto finishing = start(connection_->finish(kLong));
   EXPECT_FALSE(finishing->done());
-  std::thread reader([&] {
-    EXPECT_EQ(peer_.read_to_end().size(), filled);
-    peer_.close();
-  });
+  EXPECT_EQ(beside([&] {
+              const size_t got = peer_.read_to_end().size();
+              peer_.close();
+              return got;
+            }),
+            filled);
+  EXPECT_EQ(peer_.why(), "end");
   finish(finishing);
-  reader.join();
 }
 
-TEST_P(Finish, DoesNotResetAPeerThatStillSends) {
-  peer_.write_until_full();  // unread input: closing now would reset
-  size_t filled = fill(*stream_);
+TEST_P(Finish, EndsTheWriteHalfInOrder) {
+  EXPECT_EQ(code_of(run(write(stream_, "bye"))), Errno::success);
   auto finishing = start(connection_->finish(kLong));
-  std::thread peer([&] {
-    EXPECT_EQ(peer_.read_to_end().size(), filled);
-    peer_.write_all(std::string(1 << 20, 'y'));
-    peer_.shutdown_write();
-    EXPECT_EQ(peer_.read_error(), 0);
-  });
+  EXPECT_EQ(peer_.read_to_end(), "bye");
+  EXPECT_EQ(peer_.why(), "end");
+  peer_.close();
   finish(finishing);
-  peer.join();
+}
+
+TEST_P(Finish, DoesNotResetAPeerThatSendsBeforeItReads) {
+  const size_t filled = fill_up(*stream_);
+  auto finishing = start(connection_->finish(kLong));
+  const std::string much(8 << 20, 'y');  // more than the kernel's buffers hold
+  EXPECT_EQ(beside([&] {
+              peer_.write_all(much);
+              const size_t got = peer_.read_to_end().size();
+              peer_.close();
+              return got;
+            }),
+            filled);
+  EXPECT_EQ(peer_.why(), "end");
+  finish(finishing);
 }
 
 TEST_P(Finish, CancelsWhatIsPendingAtOnce) {
-  fill(*stream_);
+  fill_up(*stream_);
   auto reading = start(read_byte(stream_));
   auto writing = start(write_byte(stream_));
   auto finishing = start(connection_->finish(kLong));
@@ -188,6 +197,7 @@ TEST_P(Finish, CancelsWhatIsPendingAtOnce) {
 }
 
 TEST_P(Finish, EndsAtOnceWhenThePeerHasEnded) {
+  peer_.shutdown_write();
   peer_.close();
   run(connection_->finish(kLong));
   EXPECT_EQ(code_of(run(read_byte(stream_))), Errno::canceled);
@@ -196,6 +206,13 @@ TEST_P(Finish, EndsAtOnceWhenThePeerHasEnded) {
 TEST_P(Finish, GivesUpWhenTheLingerHasPassed) {
   run(connection_->finish(milliseconds(20)));
   EXPECT_EQ(peer_.read_to_end(), "");
+  EXPECT_EQ(code_of(run(read_byte(stream_))), Errno::canceled);
+}
+
+TEST_P(Finish, GivesUpWithBytesUnsentWhenTheLingerHasPassed) {
+  fill_up(*stream_);
+  run(connection_->finish(milliseconds(20)));
+  EXPECT_EQ(code_of(run(read_byte(stream_))), Errno::canceled);
 }
 
 TEST_P(Finish, WithoutLingerClosesWhatItHasDrained) {
@@ -214,16 +231,18 @@ TEST_P(Finish, IsCutShortByAbort) {
 }
 
 TEST_P(Finish, TwiceOrAfterAbortDoesNothing) {
+  auto first = start(connection_->finish(kLong));
+  auto second = start(connection_->finish(kLong));
   connection_->abort();
-  run(connection_->finish(kLong));
+  finish(first);
+  finish(second);
   run(connection_->finish(kLong));
 }
 
 TEST_P(Finish, HoldsTheConnectionUntilItIsClosed) {
   std::weak_ptr<Connection> object = connection_;
   auto finishing = start(connection_->finish(kLong));
-  connection_.reset();
-  stream_.reset();
+  drop_all();
   EXPECT_FALSE(object.expired());
   peer_.close();
   finish(finishing);

@@ -101,13 +101,13 @@ TEST_P(ListeningTcp, GoesOnAfterPeersThatResetWhileTheyWaited) {
 }
 
 class EndpointsOfWires : public WireTest {};
-INSTANTIATE_TEST_SUITE_P(AllWires, EndpointsOfWires, kAllWires, name_of_case);
+INSTANTIATE_TEST_SUITE_P(AllWires, EndpointsOfWires, plain_wires(), name_of_case);
 
 TEST_P(EndpointsOfWires, AreWhatTheKernelSays) {
   if (is_tcp()) {
     const char* host = GetParam().wire == Wire::kTcp4 ? "127.0.0.1" : "::1";
-    EXPECT_EQ(connection_->local_endpoint(), ip(host, peer_.peer_port()));
-    EXPECT_EQ(connection_->peer_endpoint(), ip(host, peer_.local_port()));
+    EXPECT_EQ(connection_->local_endpoint(), ip(host, peer_.socket().peer_port()));
+    EXPECT_EQ(connection_->peer_endpoint(), ip(host, peer_.socket().local_port()));
     return;
   }
   const Endpoint unnamed = policy::UnixEndpoint{};
@@ -122,7 +122,7 @@ TEST_P(EndpointsOfWires, StayKnownAfterTheEnd) {
 }
 
 class Options : public WireTest {};
-INSTANTIATE_TEST_SUITE_P(AllWires, Options, kAllWires, name_of_case);
+INSTANTIATE_TEST_SUITE_P(AllWires, Options, plain_wires(), name_of_case);
 
 TEST_P(Options, SendWholeMessagesAtOnceUnlessTurnedOff) {
   if (!is_tcp()) {

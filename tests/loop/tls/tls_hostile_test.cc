@@ -2,7 +2,7 @@
 #include <array>
 #include <malloc.h>
 
-#include "tests/loop/tls/tls_wire_test.h"
+#include "tests/loop/wire_test.h"
 
 namespace wasi_netd::net {
 namespace {
@@ -133,16 +133,12 @@ TEST_F(TlsHostile, BytesThatComeOneByOneAreReadAllTheSame) {
 
 // Fail at n: our inner connection is aborted, or the peer's socket reset, when n bytes of the handshake have come from
 // the peer. Every cut ends the handshake with an error, and nothing is left pending.
-class TlsCut : public TlsHostile, public ::testing::WithParamInterface<TlsCase> {};
-INSTANTIATE_TEST_SUITE_P(Roles, TlsCut,
-                         ::testing::Values(TlsCase{Carrier::kTcp, true, TLS1_3_VERSION},
-                                           TlsCase{Carrier::kTcp, false, TLS1_3_VERSION},
-                                           TlsCase{Carrier::kTcp, true, TLS1_2_VERSION},
-                                           TlsCase{Carrier::kTcp, false, TLS1_2_VERSION}),
-                         name_of_tls_case);
+class TlsCut : public TlsHostile, public ::testing::WithParamInterface<WireCase> {};
+INSTANTIATE_TEST_SUITE_P(Roles, TlsCut, wires({kTcpTls}), name_of_case);
 
 TEST_P(TlsCut, AfterAnyStepEndsTheHandshake) {
-  const auto [carrier, client, version] = GetParam();
+  const bool client = GetParam().dialled;
+  const int version = GetParam().tls;
   const auto context = load(client ? client_policy() : server_policy(identity_));
   test::NativeTlsSetup setup;
   setup.identity = client ? &identity_ : nullptr;
