@@ -103,6 +103,27 @@ TEST_F(ProxyRules, PROXY_2_WhatThePolicyDeniesIsNotAskedOfTheProxy) {
   EXPECT_EQ(::poll(&knocked, 1, 0), 0) << "somebody came";
 }
 
+// Where the proxy stands is the operator's choice, what is asked of it is not.
+TEST_F(ProxyRules, TheProxysOwnAddressNeedsNoRuleAndGivesTheGuestNone) {
+  NativeSocket listener = native_listen(native_ip("127.0.0.1", 0));
+  acme(
+      "protocols:\n  through:\n    transport: tcp\n    connect: {allow: [\"203.0.113.5:80\"]}\n"
+      "    proxy: {url: \"socks5://127.0.0.1:" +
+      port_of(listener) + "\"}\n");
+  start_daemon();
+  EXPECT_EQ(connect("through", address_of(listener)), "acces");
+  auto proxy = std::async(std::launch::async, [&] {
+    NativeSocket peer = listener.accept();
+    peer.read(3);
+    peer.write_all(kGreeting);
+    std::string request = peer.read(10);
+    peer.write_all(std::string("\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00", 10));
+    return request;
+  });
+  EXPECT_EQ(connect("through", "203.0.113.5:80"), "connrefused");
+  EXPECT_EQ(proxy.get(), std::string("\x05\x01\x00\x01\xcb\x00\x71\x05\x00\x50", 10));
+}
+
 TEST_F(ProxyRules, AnUnreachableProxyIsToldApartFromTheDestination) {
   const NativeSocket nobody = native_bind(native_ip("127.0.0.1", 0));
   acme("protocols:\n" + client_protocol("through", "    proxy: {url: \"http://127.0.0.1:" + port_of(nobody) + "\"}\n"));
